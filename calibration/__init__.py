@@ -1,0 +1,1 @@
+"""Calibration procedures: a run context and roles in, a calibration record out."""

@@ -1,0 +1,1 @@
+"""Instrument drivers: everything that speaks an instrument's language."""

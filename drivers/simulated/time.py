@@ -1,0 +1,57 @@
+"""Time on a simulated bench: integer nanoseconds, virtual or real.
+
+On the in-process bench time is virtual: it stands still while the program
+computes and jumps when something waits, so that a run of hours passes in
+seconds and is the same every time. Served over TCP or a pty it is the wall
+clock. Devices ask only `now_ns`; carriers wait with `wait_until`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+__all__ = ["BenchTime", "RealTime", "VirtualTime"]
+
+
+class BenchTime(Protocol):
+    """The bench's clock, in nanoseconds since the bench was built."""
+
+    def now_ns(self) -> int:
+        """Return the present."""
+
+    def wait_until(self, t_ns: int) -> None:
+        """Return when `t_ns` has come; at once if it is past."""
+
+
+class VirtualTime:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the present in nanoseconds."""
+        return self._now_ns
+
+    def wait_until(self, t_ns: int) -> None:
+        """Jump to `t_ns`, never backwards."""
+        if t_ns > self._now_ns:
+            self._now_ns = t_ns
+
+
+class RealTime:
+    """The wall clock, from the moment the bench was built."""
+
+    def __init__(self) -> None:
+        self._start_ns = time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """Return the present in nanoseconds."""
+        return time.monotonic_ns() - self._start_ns
+
+    def wait_until(self, t_ns: int) -> None:
+        """Sleep until `t_ns`."""
+        rest_ns = t_ns - self.now_ns()
+        if rest_ns > 0:
+            time.sleep(rest_ns * 1e-9)
