@@ -1,0 +1,209 @@
+"""One instrument's line: framing, locking, retries and reconnection.
+
+A link owns the transport of one instrument (mainframes share one link among
+their modules) and the lock that goes with it. Queries are repeated after a
+time-out or a lost session, since asking twice does no harm; commands never
+are, since nobody knows whether the first was carried out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from drivers.core.blocks import block_header, read_block
+from drivers.core.errors import (
+    ConnectionLostError,
+    DriverError,
+    NotOpenError,
+    ResponseTimeoutError,
+    UnexpectedReplyError,
+)
+from drivers.core.transport import Transport
+
+__all__ = ["Connect", "LineSettings", "Link"]
+
+_T = TypeVar("_T")
+
+#: Time in which a late reply may still arrive and is thrown away before a retry.
+_SETTLE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    r"""How an instrument frames its messages, and its serial line where it has one.
+
+    `write_end` and `read_end` are terminators. `timeout_s` is the time for one
+    reply in seconds. The serial values matter on serial addresses only.
+    """
+
+    write_end: bytes = b"\n"
+    read_end: bytes = b"\n"
+    timeout_s: float = 3.0
+    retries: int = 1
+    baud_rate: int = 9600
+    data_bits: int = 8
+    stop_bits: int = 1
+    parity: Literal["none", "even", "odd"] = "none"
+    flow_control: Literal["none", "xon_xoff", "rts_cts"] = "none"
+
+
+#: Opens a transport to an address; what a station or a replay provides.
+Connect = Callable[[str, LineSettings], Transport]
+
+
+class Link:
+    """Lines and blocks to and from one instrument.
+
+    Parameters
+    ----------
+    name, address : str
+        The instrument, for messages.
+    connect : Connect
+        Opens the transport; called again after a lost session.
+    line : LineSettings
+        Framing and serial settings.
+    """
+
+    def __init__(self, name: str, address: str, connect: Connect, line: LineSettings) -> None:
+        self.name = name
+        self.address = address
+        self.line = line
+        self.lock = threading.RLock()
+        self._connect = connect
+        self._transport: Transport | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transport is open."""
+        return self._transport is not None
+
+    @property
+    def transport(self) -> Transport:
+        """The open transport, for drivers of instruments that stream.
+
+        Raises
+        ------
+        NotOpenError
+            If the link is closed.
+        """
+        if self._transport is None:
+            raise NotOpenError(
+                "the instrument is not open",
+                instrument=self.name,
+                address=self.address,
+                remedy="call open() first or use it in a `with` block",
+            )
+        return self._transport
+
+    def open(self) -> None:
+        """Open the transport; an open link stays as it is."""
+        with self.lock:
+            if self._transport is None:
+                try:
+                    self._transport = self._connect(self.address, self.line)
+                except DriverError as error:
+                    raise error.located(self.name, self.address) from None
+
+    def close(self) -> None:
+        """Close the transport; a closed link stays as it is."""
+        with self.lock:
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                transport.close()
+
+    def write(self, command: bytes) -> None:
+        """Send one line, without waiting for anything; never repeated."""
+        with self.lock:
+            try:
+                self.transport.write(command + self.line.write_end)
+            except ConnectionLostError as error:
+                self._recover(error)
+                error.remedy = (
+                    f"the session is open again, but whether {command[:60]!r} was carried out "
+                    "is unknown: read the setting back"
+                )
+                raise error.located(self.name, self.address) from None
+            except DriverError as error:
+                raise error.located(self.name, self.address) from None
+
+    def read(self) -> str:
+        """Read one line, without its terminator."""
+        with self.lock:
+            try:
+                return self._decode(self.transport.read_until(self.line.read_end))
+            except DriverError as error:
+                raise error.located(self.name, self.address) from None
+
+    def query(self, request: bytes) -> str:
+        """Send one line and return the line that answers it."""
+        return self._repeat(request, self._read_line)
+
+    def query_once(self, command: bytes) -> str:
+        """Send a command that answers with a line; never repeated."""
+        with self.lock:
+            self.write(command)
+            return self.read()
+
+    def query_block(self, request: bytes) -> bytes:
+        """Send one line and return the payload of the block that answers it."""
+        return self._repeat(request, self._read_block)
+
+    def write_block(self, header: bytes, payload: bytes | bytearray | memoryview) -> None:
+        """Send `header`, then `payload` as a definite block, as one message."""
+        count = len(memoryview(payload).cast("B"))
+        message = b"".join((header, block_header(count), payload, self.line.write_end))
+        with self.lock:
+            try:
+                self.transport.write(message)
+            except DriverError as error:
+                raise error.located(self.name, self.address) from None
+
+    def _read_line(self, transport: Transport) -> str:
+        return self._decode(transport.read_until(self.line.read_end))
+
+    def _read_block(self, transport: Transport) -> bytes:
+        return read_block(transport, self.line.read_end)
+
+    def _repeat(self, request: bytes, read: Callable[[Transport], _T]) -> _T:
+        left = self.line.retries
+        with self.lock:
+            while True:
+                try:
+                    transport = self.transport
+                    transport.write(request + self.line.write_end)
+                    return read(transport)
+                except ConnectionLostError as error:
+                    if left == 0 or not self._recover(error):
+                        raise error.located(self.name, self.address) from None
+                except ResponseTimeoutError as error:
+                    if left == 0:
+                        error.message = f"no answer to {request[:60]!r}: {error.message}"
+                        error.remedy = "check that it is switched on, and its cable and settings"
+                        raise error.located(self.name, self.address) from None
+                    transport.clear()
+                    transport.read_available(_SETTLE_S)
+                except DriverError as error:
+                    raise error.located(self.name, self.address) from None
+                left -= 1
+
+    def _recover(self, error: ConnectionLostError) -> bool:
+        """Try to open a new session after a lost one."""
+        self.close()
+        try:
+            self._transport = self._connect(self.address, self.line)
+        except DriverError as again:
+            error.remedy = f"reconnecting failed too: {again.message}"
+            return False
+        return True
+
+    def _decode(self, reply: bytes) -> str:
+        try:
+            return reply.decode("ascii").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise UnexpectedReplyError(
+                f"the reply is not text: {reply[:60]!r}",
+                remedy="check baud rate, line settings and cable",
+            ) from None

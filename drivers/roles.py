@@ -1,0 +1,163 @@
+"""What an experiment asks of its instruments, whatever their make.
+
+An experiment never names a model: it asks the station for a role and gets a
+driver, or a channel of one, that offers these attributes. Units are SI, with
+the unit in the name; optical powers that are set are in dBm, as on the panel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from drivers.core.context import Clock
+
+__all__ = [
+    "Attenuator",
+    "BiasController",
+    "Counter",
+    "DetectorControl",
+    "FrequencyStandard",
+    "Laser",
+    "PowerMeter",
+    "StampBlock",
+    "TimeTagger",
+    "WaveformChannel",
+    "WaveformGenerator",
+]
+
+
+class Laser(Protocol):
+    """A laser source, or one port of a multi-port source."""
+
+    output: bool
+    power_dbm: float
+    wavelength_m: float
+
+
+class Attenuator(Protocol):
+    """A variable attenuator, or one channel of several."""
+
+    attenuation_db: float
+    #: Whether light passes the shutter.
+    output: bool
+    wavelength_m: float
+
+
+class WaveformChannel(Protocol):
+    """One output of an arbitrary waveform generator."""
+
+    output: bool
+    sample_rate_hz: float
+    #: Full span of the played record, volts peak to peak into the set load.
+    amplitude_vpp: float
+    offset_v: float
+
+    def load(self, name: str, codes: NDArray[np.int16]) -> None:
+        """Replace the volatile memory by one record and select it for playing.
+
+        `codes` are converter codes from -32767 to 32767, which span
+        `amplitude_vpp` around `offset_v`.
+        """
+
+    def play_once_on(self, source: Literal["software", "external"]) -> None:
+        """Arm: play the record once per trigger, and hold its first sample meanwhile."""
+
+
+class WaveformGenerator(Protocol):
+    """An arbitrary waveform generator with a software trigger and a sync output."""
+
+    #: Samples that one channel's volatile memory holds.
+    memory_samples: int
+
+    def channel(self, number: int, group: str = "channel") -> WaveformChannel:
+        """Return one of its outputs."""
+
+    def trigger(self) -> None:
+        """Start the armed channels together; the sync output gives the block marker."""
+
+
+class BiasController(Protocol):
+    """A controller that holds a Mach-Zehnder modulator at a point of its curve."""
+
+    #: ``off``, ``peak``, ``null``, ``quad+``, ``quad-`` or ``manual``, among others.
+    mode: str
+    #: Whether the operating point is held.
+    stable: bool
+    #: Bias that is applied, volts.
+    bias_v: float
+
+
+class PowerMeter(Protocol):
+    """An optical power meter."""
+
+    wavelength_m: float
+    power_w: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StampBlock:
+    """Some consecutive events of a time tagger.
+
+    Attributes
+    ----------
+    ticks : int64 array
+        Times since the start of the acquisition, never decreasing.
+    channels : uint8 array
+        Line numbers as printed on the panel, same length.
+    """
+
+    ticks: NDArray[np.int64]
+    channels: NDArray[np.uint8]
+
+
+class TimeTagger(Protocol):
+    """A time tagger; ticks count in `tick_s` seconds."""
+
+    tick_s: Fraction
+
+    def start(self, duration_s: float) -> None:
+        """Start to stamp all lines for `duration_s`, which is rounded up to the unit's step."""
+
+    def collect(self, clock: Clock) -> Iterator[StampBlock]:
+        """Yield what has been stamped since `start` until its time is over."""
+
+    def abort(self) -> None:
+        """Stop an acquisition and drop what is left of it."""
+
+
+class DetectorControl(Protocol):
+    """The control box of a single-photon detector."""
+
+    bias_v: float
+    temperature_c: float
+
+
+class FrequencyStandard(Protocol):
+    """A frequency standard with a lock indication."""
+
+    locked: bool
+
+
+class Counter(Protocol):
+    """A frequency counter.
+
+    `estimator` names the weighting of a frequency gate: ``pi``, ``lambda`` or
+    ``omega``; `dead_time_s` is the gap between gates.
+    """
+
+    estimator: str
+    dead_time_s: float
+    gate_time_s: float
+
+    def frequency_hz(self, channel: int = 1) -> float:
+        """Measure a frequency over one gate."""
+
+    def time_interval_s(self, start: int = 1, stop: int = 2) -> float:
+        """Measure one time interval from channel `start` to channel `stop`."""
