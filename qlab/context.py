@@ -1,0 +1,241 @@
+"""The run context: everything an experiment may depend on, and the record of it.
+
+An experiment gets its instruments, the time, random bytes, messages and its
+configuration from here and from nowhere else. Each of them is recorded, so a
+run can be repeated from its file: `qlab.replay` builds the same context with
+sources that answer from the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from drivers.core.context import Clock, Entropy, Kind, Recorder, Status
+from qlab.errors import ExitCode, QlabError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from qlab.station import Station
+
+__all__ = [
+    "AbortFlag",
+    "DataSink",
+    "Progress",
+    "RunAbortedError",
+    "RunClock",
+    "RunContext",
+    "SeededEntropy",
+    "SilentProgress",
+    "SystemEntropy",
+    "Tap",
+    "results_json",
+]
+
+#: A wait is cut into pieces of this length, so that an abort is noticed in time.
+_SLICE_S = 0.1
+
+
+class RunAbortedError(QlabError):
+    """The run was asked to stop: Ctrl-C (exit code 130) or SIGTERM, SIGHUP (5)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the run was stopped by {reason}")
+        self.reason = reason
+        interrupted = reason == "SIGINT"
+        self.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.ABORTED
+
+
+class AbortFlag:
+    """Set by a signal handler, looked at after each exchange."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def request(self, reason: str) -> None:
+        """Ask the run to stop; the first reason stands."""
+        if not self.reason:
+            self.reason = reason
+
+
+class Tap:
+    """Passes records on, and turns a pending abort into `RunAbortedError`.
+
+    The abort is journaled behind the exchange that noticed it, in the same
+    source, so that a replay stops at the same place.
+    """
+
+    _STOPS = frozenset((Kind.WRITE, Kind.READ, Kind.CLOCK, Kind.ENTROPY, Kind.MESSAGE))
+
+    def __init__(self, recorder: Recorder, flag: AbortFlag) -> None:
+        self._record = recorder.record
+        self._flag = flag
+        self._shielded = False
+
+    def record(
+        self,
+        source: str,
+        kind: Kind,
+        data: bytes | bytearray | memoryview = b"",
+        *,
+        session: int = 0,
+        requested: int = 0,
+        status: Status = Status.OK,
+    ) -> None:
+        """Append a record; see `drivers.core.context.Recorder`."""
+        self._record(source, kind, data, session=session, requested=requested, status=status)
+        if self._flag.reason and not self._shielded and kind in self._STOPS:
+            self._record(source, Kind.ABORT, self._flag.reason.encode(), session=session)
+            raise RunAbortedError(self._flag.reason)
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Hold aborts back: the way to the safe state is never cut short."""
+        before, self._shielded = self._shielded, True
+        try:
+            yield
+        finally:
+            self._shielded = before
+
+
+class RunClock:
+    """The run's time with a record of every look at it."""
+
+    def __init__(self, clock: Clock, recorder: Recorder) -> None:
+        self._clock = clock
+        self._record = recorder.record
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since the start of the run."""
+        now = self._clock.now_ns()
+        self._record("clock", Kind.CLOCK, struct.pack("<q", now))
+        return now
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass, in pieces that an abort can end."""
+        left = max(seconds, 0.0)
+        while True:
+            piece = min(left, _SLICE_S) if left < 100 * _SLICE_S else left / 100
+            self._clock.sleep(piece)
+            self._record("clock", Kind.CLOCK, requested=round(piece * 1e9))
+            left -= piece
+            if left <= 1e-9:
+                return
+
+
+class SeededEntropy:
+    """Named streams from one seed (SHAKE-256, see `protocols.generator`).
+
+    For simulated stations only: whoever knows the seed knows the key. The
+    record holds digests; a replay draws the same bytes from the seed.
+    """
+
+    def __init__(self, seed: int, recorder: Recorder) -> None:
+        self._seed = seed.to_bytes((seed.bit_length() + 8) // 8, "big")
+        self._record = recorder.record
+        self._offsets: dict[str, int] = {}
+
+    def take(self, stream: str, count: int) -> bytes:
+        """Return the next `count` bytes of `stream`."""
+        from protocols.generator import expand
+
+        start = self._offsets.get(stream, 0)
+        self._offsets[stream] = start + count
+        data = expand(self._seed, f"run/{stream}", start, count)
+        digest = hashlib.sha256(data).digest()
+        self._record(f"entropy:{stream}", Kind.ENTROPY, digest, requested=count)
+        return data
+
+
+class SystemEntropy:
+    """The operating system's generator; what it gave is recorded as a secret."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._record = recorder.record
+
+    def take(self, stream: str, count: int) -> bytes:
+        """Return `count` bytes."""
+        data = os.urandom(count)
+        self._record(f"entropy:{stream}", Kind.ENTROPY, data, requested=count)
+        return data
+
+
+class DataSink(Protocol):
+    """Where declared data and results go: the run file, or a comparison with one."""
+
+    def append(self, name: str, values: NDArray[Any]) -> None:
+        """Append rows to the declared dataset ``/data/NAME``."""
+
+    def finish(self, results: Mapping[str, Any]) -> None:
+        """Store the results."""
+
+
+class Progress(Protocol):
+    """Shows how far a run is; never influences it."""
+
+    def phase(self, title: str, total: int = 0) -> None:
+        """Begin a phase of `total` steps (0: unknown)."""
+
+    def step(self, note: str = "") -> None:
+        """One step of the phase is done."""
+
+
+class SilentProgress:
+    """No display."""
+
+    def phase(self, title: str, total: int = 0) -> None:
+        """Show nothing."""
+
+    def step(self, note: str = "") -> None:
+        """Show nothing."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a running experiment holds.
+
+    Attributes
+    ----------
+    station : Station
+        Roles and instruments, guarded by the station's limits.
+    clock : Clock
+        The run's time.
+    entropy : Entropy
+        Random bytes, by stream.
+    recorder : Recorder
+        The journal, for messages and notes of the experiment itself.
+    data : DataSink
+        Declared data and results.
+    progress : Progress
+        Display for a person.
+    seeded : bool
+        Whether the random bytes come from a seed; no key of such a run is fit for use.
+    """
+
+    station: Station
+    clock: Clock
+    entropy: Entropy
+    recorder: Recorder
+    data: DataSink
+    progress: Progress
+    seeded: bool
+
+    def note(self, text: str) -> None:
+        """Write a line into the run's log."""
+        self.recorder.record("run", Kind.LOG, text.encode())
+
+    def message(self, direction: str, payload: bytes) -> None:
+        """Record a message between the parties, such as ``alice-to-bob``."""
+        self.recorder.record(f"message:{direction}", Kind.MESSAGE, payload)
+
+
+def results_json(results: Mapping[str, Any]) -> str:
+    """Return results as canonical JSON text: sorted keys, no blanks, no NaN."""
+    return json.dumps(results, sort_keys=True, separators=(",", ":"), allow_nan=False)
