@@ -9,7 +9,8 @@ are, since nobody knows whether the first was carried out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -113,6 +114,17 @@ class Link:
             transport, self._transport = self._transport, None
             if transport is not None:
                 transport.close()
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Within the block, wait `seconds` longer than usual for each transfer."""
+        with self.lock:
+            self.transport.timeout_s = self.line.timeout_s + seconds
+            try:
+                yield
+            finally:
+                if self._transport is not None:
+                    self._transport.timeout_s = self.line.timeout_s
 
     def write(self, command: bytes) -> None:
         """Send one line, without waiting for anything; never repeated."""
