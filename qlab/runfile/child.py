@@ -1,0 +1,65 @@
+"""Read an unsealed file where nothing can be lost: `python -m qlab.runfile.child ROLE FILE`.
+
+Flipped bits have made HDF5 crash and hang. The process that runs this has
+limits on time and memory and prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["examine", "main"]
+
+_MEMORY_BYTES = 4 << 30
+
+
+def examine(path: Path, role: str) -> dict[str, Any]:
+    """Return how far the chain of commits of the file holds, or the error as fields."""
+    from . import chain
+    from .errors import RunFileError
+    from .opening import damaged, open_hdf5
+
+    try:
+        file = open_hdf5(path, role, sealed=False)
+        try:
+            checked = chain.check(file)
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+            raise damaged(path, f"it cannot be read: {error}") from error
+    except RunFileError as error:
+        return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+    return {
+        "commits": checked.commits,
+        "rows": checked.rows,
+        "digest": checked.digest.hex(),
+        "problem": checked.problem,
+    }
+
+
+def _limit(seconds: int) -> None:
+    try:
+        import resource
+    except ImportError:
+        return  # Windows: the parent's time limit alone
+    for what, limit in (
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, _MEMORY_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        try:
+            resource.setrlimit(what, (limit, resource.getrlimit(what)[1]))
+        except (ValueError, OSError):
+            continue  # macOS knows the limit on address space but does not take it
+
+
+def main() -> None:
+    """Examine the file named on the command line within the limits."""
+    role, path, seconds = sys.argv[1:4]
+    _limit(int(seconds))
+    sys.stdout.write(json.dumps(examine(Path(path), role)))
+
+
+if __name__ == "__main__":
+    main()
