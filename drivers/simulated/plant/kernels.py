@@ -1,0 +1,72 @@
+"""What the plant's compiled loops share: how they are compiled, and their random numbers.
+
+The loops draw from SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 5): a
+counter and a mixing function on 64-bit integers, the same on every platform.
+Each piece of the simulation has a stream of its own, whose key is mixed from the
+seed and from what the piece is, so that neither the number of threads nor the
+order of questions changes a result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+__all__ = ["GOLDEN", "kernel", "mixed", "normal_pair", "stream_key", "uniform"]
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def kernel(function: _F) -> _F:
+    """Compile a loop once per machine, to run without the interpreter's lock."""
+    return cast(_F, njit(cache=True, nogil=True)(function))
+
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+_30, _27, _31, _12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
+_STEP = 2.0**-52
+
+
+@kernel
+def mixed(z: np.uint64) -> np.uint64:
+    """Return the output of SplitMix64 for the counter `z`."""
+    z = (z ^ (z >> _30)) * _FIRST
+    z = (z ^ (z >> _27)) * _SECOND
+    return z ^ (z >> _31)
+
+
+@kernel
+def uniform(counter: np.uint64) -> float:
+    """Return a number strictly between 0 and 1 for a counter."""
+    return float((np.float64(mixed(counter) >> _12) + 0.5) * _STEP)
+
+
+@kernel
+def normal_pair(first: np.uint64, second: np.uint64) -> tuple[float, float]:
+    """Return two independent standard normal numbers (Box and Muller 1958)."""
+    radius = math.sqrt(-2.0 * math.log(uniform(first)))
+    angle = 2.0 * math.pi * uniform(second)
+    return radius * math.cos(angle), radius * math.sin(angle)
+
+
+_MASK = (1 << 64) - 1
+
+
+def _mixed(z: int) -> int:
+    z = ((z ^ (z >> 30)) * int(_FIRST)) & _MASK
+    z = ((z ^ (z >> 27)) * int(_SECOND)) & _MASK
+    return z ^ (z >> 31)
+
+
+def stream_key(*names: int) -> np.uint64:
+    """Mix integers, the seed first, into the key of a stream."""
+    key = 0
+    for name in names:
+        key = _mixed((key + (name & _MASK) + int(GOLDEN)) & _MASK)
+    return np.uint64(key)

@@ -1,0 +1,370 @@
+"""The whole link: what joins the simulated devices of a bench."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.simulated.plant.detectors import Diode, Registration
+from drivers.simulated.plant.fibre import Fibre, db
+from drivers.simulated.plant.kernels import normal_pair, stream_key
+from drivers.simulated.plant.modulators import Electrode
+from drivers.simulated.plant.optics import AliceOptics
+from drivers.simulated.plant.oscillators import NoisyOscillator
+from drivers.simulated.plant.parameters import LinkParameters
+from drivers.simulated.plant.pulses import Diodes, Light, expected_clicks
+from drivers.simulated.plant.receiver import Piece, Receiver
+from drivers.simulated.plant.tagger import TaggerLines
+from drivers.simulated.plant.timing import SlotGrid, Timeline
+from drivers.simulated.terminals import (
+    Attenuation,
+    BiasPoint,
+    Detector,
+    EdgeInput,
+    EventSource,
+    LightSource,
+    Oscillator,
+    PowerProbe,
+    VoltageInput,
+)
+from drivers.simulated.time import BenchTime
+
+__all__ = ["LinkPlant", "LinkTruth"]
+
+_SPREADS = 10.0
+_MEMORY_NS = 10_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTruth:
+    """What is really the case at one moment, for tests and for judging calibrations.
+
+    Attributes
+    ----------
+    peak_photons : float
+        Mean photon number per pulse at Alice's output at full transmission of her
+        intensity modulator.
+    floor : float
+        Least transmission of that modulator over its largest.
+    null_v, bias_v, intensity_v_pi_v : float
+        Its voltage of least light, its bias and its half-wave voltage.
+    channel_transmission, receiver_transmission : float
+        Fibre with connectors and polariser; Bob's optics.
+    efficiency, dark_hz, afterpulse : tuple of float
+        Of detectors D0 and D1.
+    phase_rad : float
+        Phase of the interferometers, to be added to Alice's minus Bob's.
+    visibility : float
+        Of their interference.
+    delay_ps : int
+        From Alice's output to Bob's modulator.
+    """
+
+    peak_photons: float
+    floor: float
+    null_v: float
+    bias_v: float
+    intensity_v_pi_v: float
+    channel_transmission: float
+    receiver_transmission: float
+    efficiency: tuple[float, float]
+    dark_hz: tuple[float, float]
+    afterpulse: tuple[float, float]
+    phase_rad: float
+    visibility: float
+    delay_ps: int
+
+    def mu(self, volts: float) -> float:
+        """Return the mean photon number per pulse at Alice's output for a voltage."""
+        angle = 0.5 * math.pi * (volts + self.bias_v - self.null_v) / self.intensity_v_pi_v
+        return self.peak_photons * (self.floor + (1.0 - self.floor) * math.sin(angle) ** 2)
+
+    def volts(self, mu: float) -> float:
+        """Return the voltage on the rising side of the null that gives `mu`.
+
+        Raises
+        ------
+        ValueError
+            If `mu` is not between what leaks at the null and the peak.
+        """
+        share = (mu / self.peak_photons - self.floor) / (1.0 - self.floor)
+        if not 0.0 <= share <= 1.0:
+            raise ValueError("no voltage gives this mean photon number")
+        turn = 2.0 * self.intensity_v_pi_v / math.pi * math.asin(math.sqrt(share))
+        return self.null_v - self.bias_v + turn
+
+    def clicks(self, mu: float, phase_rad: float) -> tuple[float, float]:
+        """Return the probabilities that a pulse starts an avalanche in D0 and in D1.
+
+        Parameters
+        ----------
+        mu : float
+            Mean photon number at Alice's output.
+        phase_rad : float
+            Alice's phase minus Bob's.
+        """
+        arriving = 0.5 * mu * self.channel_transmission * self.receiver_transmission
+        fringe = self.visibility * math.cos(phase_rad + self.phase_rad)
+        return (
+            -math.expm1(-arriving * (1.0 + fringe) * self.efficiency[0]),
+            -math.expm1(-arriving * (1.0 - fringe) * self.efficiency[1]),
+        )
+
+    def optical_error(self) -> float:
+        """Return the share of photons in the wrong port: (1 - V cos phase)/2."""
+        return 0.5 * (1.0 - self.visibility * math.cos(self.phase_rad))
+
+
+class Marker:
+    """The line of Alice's block marker to Bob (an `EdgeInput`)."""
+
+    def __init__(self, send: Callable[[int], None]) -> None:
+        self._send = send
+
+    def edge(self, t_ns: int) -> None:
+        """Send one rising edge, with the next slot that begins."""
+        self._send(t_ns)
+
+
+class LinkPlant:
+    """A link for phase-encoded BB84, from Alice's laser to Bob's time tagger.
+
+    Its attributes are the terminals that devices are built with. A setting holds
+    for the light that passes that component afterwards. What Alice's generator
+    starts, waveforms and the marker, starts with the next slot, since its clock
+    is that of the slots; Bob's starts at the moment that it is told.
+
+    Times of settings may lie in the future. They must not lie before a time up to
+    which `tags` has already given edges: what has been told stays told, and the
+    setting then holds from there on. One thread at a time.
+
+    Parameters
+    ----------
+    parameters : LinkParameters
+        Its figures.
+    seed : int
+        Seed of everything random in it, not negative.
+    time : BenchTime
+        The bench's clock.
+    threads : int, optional
+        Threads that simulate; by default one a processor. Results do not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If a slot is not a whole number of picoseconds, or so short that jitter
+        mixes neighbouring pulses.
+    """
+
+    laser: LightSource
+    intensity: VoltageInput
+    bias: BiasPoint
+    phase_alice: VoltageInput
+    phase_bob: VoltageInput
+    monitor: PowerProbe
+    attenuators: list[Attenuation]
+    detectors: tuple[Detector, Detector]
+    marker: EdgeInput
+    tags: EventSource
+    reference: Oscillator
+    tagger_oscillator: Oscillator
+
+    def __init__(
+        self,
+        parameters: LinkParameters,
+        seed: int,
+        time: BenchTime,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        p = self.parameters = parameters
+        self._seed = seed
+        self._time = time
+        self._fibre = Fibre(p, seed)
+        self._rubidium = NoisyOscillator(p.reference, (seed, 20))
+        self._grid = SlotGrid(p.slot_rate_hz, self._rubidium, self._fibre)
+        self._alice = AliceOptics(p, seed, self._grid, self._changed)
+        self._bob = Electrode(self._grid.at_bob, self._grid.reference_ps, self._changed)
+        self._diodes = tuple(
+            Diode(p, n, self._grid.at_bob, self._changed, self._counted) for n in (0, 1)
+        )
+        spreads = [diode.spread_ps(self._fibre.spread_ps()) for diode in self._diodes]
+        self._early_ps = _SPREADS * max(spreads)
+        if 2.0 * self._early_ps > self._grid.slot_ps:
+            raise ValueError("a slot is at least twenty standard deviations of the arrival times")
+        self._spreads_ps = spreads
+        dead_ps = [round(dead_ns * 1000) for dead_ns in p.dead_time_ns]
+        self._delays_ps = [round(delay_ns * 1000) for delay_ns in p.detector_delay_ns]
+        decay_ps = p.afterpulse_decay_ns * 1000.0
+        self._receiver = Receiver(
+            seed,
+            self._grid,
+            self._piece_at,
+            (
+                Registration(dead_ps[0], decay_ps, stream_key(seed, 13)),
+                Registration(dead_ps[1], decay_ps, stream_key(seed, 14)),
+            ),
+            self._early_ps - min(self._delays_ps),
+            threads,
+        )
+        self._lines = TaggerLines(self._receiver.start, self._receiver.stop, self._advance)
+        self._triggered: list[Callable[[int], None]] = []
+        self._rubidium.on_steer(lambda t_ns: self._changed(self._grid.at_alice(t_ns)))
+
+        self.laser = self._alice.laser
+        self.intensity = self._alice.intensity
+        self.bias = self._alice.bias
+        self.phase_alice = self._alice.phase
+        self.monitor = self._alice.monitor
+        self.attenuators = list(self._alice.attenuators)
+        self.phase_bob = self._bob
+        self.detectors = (self._diodes[0], self._diodes[1])
+        self.marker = Marker(self._mark)
+        self.tags = self._lines
+        self.reference = self._rubidium
+        self.tagger_oscillator = NoisyOscillator(p.tagger_oscillator, (seed, 21))
+
+    def on_marker_at_bob(self, trigger: Callable[[int], None]) -> None:
+        """Call `trigger` with the bench time in ns of every marker's arrival at Bob's.
+
+        It is called when the marker is sent, with the later time: a generator armed
+        on its external trigger plays from then on.
+        """
+        self._triggered.append(trigger)
+
+    def truth(self, t_ns: int | None = None) -> LinkTruth:
+        """Return what is really the case at `t_ns`, by default now."""
+        t_ns = self._time.now_ns() if t_ns is None else t_ns
+        p, slot, later = self.parameters, self._grid.at_alice(t_ns), self._grid.at_bob(t_ns)
+        first, second = self._diodes
+        return LinkTruth(
+            peak_photons=self._alice.peak_photons(slot),
+            floor=self._alice.floor,
+            null_v=self._alice.bias.null_v(t_ns),
+            bias_v=self._alice.bias.applied_v(slot, t_ns),
+            intensity_v_pi_v=p.intensity_v_pi_v,
+            channel_transmission=self._fibre.transmission(t_ns),
+            receiver_transmission=db(p.receiver_loss_db),
+            efficiency=(first.efficiency(later), second.efficiency(later)),
+            dark_hz=(first.dark_hz(later), second.dark_hz(later)),
+            afterpulse=(first.afterpulse(later), second.afterpulse(later)),
+            phase_rad=self._fibre.phase_rad(t_ns),
+            visibility=p.visibility,
+            delay_ps=self._fibre.delay_ps(t_ns),
+        )
+
+    def _timelines(self) -> tuple[Timeline[Any], ...]:
+        first, second = self._diodes
+        return (
+            *self._alice.timelines(),
+            self._bob.drive,
+            first.overvoltage_v,
+            first.celsius,
+            second.overvoltage_v,
+            second.celsius,
+        )
+
+    def _changed(self, slot: int) -> None:
+        self._receiver.changed(slot)
+        needed = self._receiver.oldest_slot()
+        if needed is None:
+            self._forget(slot - _MEMORY_NS * 1000 // self._grid.slot_ps)
+
+    def _forget(self, slot: int) -> None:
+        for timeline in self._timelines():
+            timeline.forget(slot)
+
+    def _advance(self, until_ns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        clicks = self._receiver.advance(until_ns)
+        self._forget(self._grid.at_bob(until_ns - _MEMORY_NS))
+        return clicks
+
+    def _piece_at(self, slot: int, end: int) -> Piece:
+        changes = (timeline.change_after(slot) for timeline in self._timelines())
+        end = min([end, *(change for change in changes if change is not None)])
+        t_ns = self._grid.start_ns(slot)
+        first, second = self._diodes
+        passes_ps = self._grid.passes_bob_ps(slot)
+        early_ps = round(self._early_ps)
+        return Piece(
+            first=slot,
+            end=end,
+            origin_ps=(
+                passes_ps + self._delays_ps[0] - early_ps,
+                passes_ps + self._delays_ps[1] - early_ps,
+            ),
+            slot_ps=self._grid.slot_ps * (1.0 - self._rubidium.frequency(t_ns)),
+            light=self._light(slot, t_ns),
+            diodes=Diodes(
+                first.efficiency(slot),
+                second.efficiency(slot),
+                first.dark_hz(slot) * 1e-12,
+                second.dark_hz(slot) * 1e-12,
+                self._spreads_ps[0],
+                self._spreads_ps[1],
+                float(early_ps),
+            ),
+            afterpulse=(first.afterpulse(slot), second.afterpulse(slot)),
+        )
+
+    def _light(self, slot: int, t_ns: int) -> Light:
+        p, slot_ps = self.parameters, self._grid.slot_ps
+        intensity, largest = self._alice.modulation(slot, t_ns)
+        pulse_ps = slot * slot_ps + slot_ps // 2
+        turn = self._fibre.phase_rad(t_ns)
+        alice = self._alice.phase.drive.at(slot).playing(
+            pulse_ps, slot_ps, math.pi / p.phase_alice_v_pi_v, turn
+        )
+        bob = self._bob.drive.at(slot).playing(
+            pulse_ps + self._fibre.delay_ps(t_ns), slot_ps, math.pi / p.phase_bob_v_pi_v, 0.0
+        )
+        photons = self._alice.peak_photons(slot) * self._fibre.transmission(t_ns)
+        photons *= db(p.receiver_loss_db)
+        efficient = max(diode.efficiency(slot) for diode in self._diodes)
+        return Light(
+            intensity,
+            alice,
+            bob,
+            photons,
+            self._alice.floor,
+            p.visibility,
+            photons * largest * efficient,
+        )
+
+    def _mark(self, t_ns: int) -> None:
+        slot = self._grid.at_alice(t_ns)
+        leaves_ps = self._grid.bench_ps(slot * self._grid.slot_ps)
+        arrives_ps = leaves_ps + self._fibre.delay_ps(leaves_ps // 1000)
+        arrives_ps += round(self.parameters.marker_delay_ns * 1000)
+        wide, _ = normal_pair(stream_key(self._seed, 15, slot), stream_key(self._seed, 16, slot))
+        self._lines.marker(arrives_ps + round(wide * self.parameters.marker_jitter_ps))
+        for trigger in self._triggered:
+            trigger(-(-arrives_ps // 1000))
+
+    def _counted(self, detector: int, from_ns: int, to_ns: int) -> int:
+        """Count clicks: those that were simulated, or else a Poisson number about the mean.
+
+        The mean is corrected for dead time as r / (1 + r dead) and for afterpulses.
+        """
+        simulated = self._lines.clicks(detector, from_ns, to_ns)
+        if simulated is not None:
+            return simulated
+        p, slot_s = self.parameters, self._grid.slot_ps * 1e-12
+        slot, end = self._grid.at_bob(from_ns), self._grid.at_bob(to_ns)
+        expected = 0.0
+        while slot < end:
+            piece = self._piece_at(slot, end)
+            slots = piece.end - slot
+            key = stream_key(self._seed, 17, slot)
+            light = expected_clicks(piece.light, piece.diodes, slots, key)[detector] / slot_s
+            rate = light + self._diodes[detector].dark_hz(slot)
+            rate /= 1.0 - piece.afterpulse[detector]
+            expected += slots * slot_s * rate / (1.0 + rate * p.dead_time_ns[detector] * 1e-9)
+            slot = piece.end
+        seed = np.random.SeedSequence((self._seed, 18, detector, max(from_ns, 0), max(to_ns, 0)))
+        return int(np.random.Generator(np.random.PCG64(seed)).poisson(expected))
