@@ -1,0 +1,237 @@
+"""What a run should count, and the agreement that follows from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from protocols.authentication.polynomial import tag_bits
+from protocols.bb84.agreement import Agreement
+from protocols.bb84.finite_key import (
+    Security,
+    SinglePhotonBounds,
+    Source,
+    binary_entropy,
+    single_photon_bounds,
+)
+from protocols.errors import InsecureError, ParameterError
+
+__all__ = ["Channel", "Expected", "expected_counts", "live_fraction", "plan_length"]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Everything between Alice's output and Bob's clicks.
+
+    Attributes
+    ----------
+    transmittance : float
+        Probability that a photon at Alice's output gives a click within the window:
+        fibre, receiver and detector efficiency together.
+    misalignment : float
+        Probability that such a click is at the wrong detector when bases agree.
+    dark_probability : float
+        Of a dark count within one window of one detector.
+    afterpulse_probability : float
+        That a click is followed by an afterpulse of its detector, at any time.
+    period_s, window_s, dead_time_s, jitter_s : float
+        Slot period, window, dead time and standard deviation of a click's time.
+    """
+
+    transmittance: float
+    misalignment: float
+    dark_probability: float
+    afterpulse_probability: float
+    period_s: float
+    window_s: float
+    dead_time_s: float
+    jitter_s: float
+
+    def __post_init__(self) -> None:
+        rates = (
+            self.transmittance,
+            self.misalignment,
+            self.dark_probability,
+            self.afterpulse_probability,
+        )
+        if not all(0 <= rate <= 1 for rate in rates):
+            raise ParameterError("transmittance and probabilities lie from 0 to 1")
+        if not (0 < self.window_s <= self.period_s and min(self.dead_time_s, self.jitter_s) >= 0):
+            raise ParameterError("the window lies within the period, and times are not negative")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Expected counts of one block, per intensity, as in `Counts`."""
+
+    n_z: tuple[float, float]
+    n_x: tuple[float, float]
+    m_z: tuple[float, float]
+    m_x: tuple[float, float]
+
+
+def live_fraction(click_probability: float, channel: Channel) -> float:
+    """Return how often a detector had no click during the dead time before a slot.
+
+    A detector that is blind for the dead time after each of its clicks is alive for
+    1 / (1 + p·b) of the slots, with p its click probability when alive and b the mean
+    number of slots blocked by a click: the slots at a distance below the dead time, with
+    both clicks' jitter.
+    """
+    spread = channel.jitter_s * math.sqrt(2)
+    last = math.ceil((channel.dead_time_s + 8 * spread) / channel.period_s)
+    blocked = 0.0
+    for k in range(1, last + 1):
+        gap = channel.dead_time_s - k * channel.period_s
+        if spread > 0:
+            blocked += (1 + math.erf(gap / spread / math.sqrt(2))) / 2
+        else:
+            blocked += gap > 0
+    return 1 / (1 + click_probability * blocked)
+
+
+def expected_counts(
+    source: Source, p_z: tuple[Fraction, Fraction], slots: int, channel: Channel
+) -> Expected:
+    """Return the expected counts of a block of `slots`, in closed form.
+
+    With bases equal, an intensity k fires the right detector with probability
+    1 − (1 − noise)·exp(−k·eta·(1 − e)) and the wrong one with 1 − (1 − noise)·exp(−k·eta·e);
+    one that fires alone decides the bit, both give a random bit. Noise is dark counts and
+    afterpulses, the latter spread evenly over time. Detections count only when neither
+    detector clicked within the dead time before.
+
+    Parameters
+    ----------
+    source : Source
+    p_z : two Fractions
+        Alice's and Bob's probability of the key basis.
+    slots : int
+    channel : Channel
+    """
+    eta, e = channel.transmittance, channel.misalignment
+    share = channel.window_s / channel.period_s
+
+    def fires(mean: float, noise: float) -> float:
+        return 1 - (1 - noise) * math.exp(-mean)
+
+    noise, alive, singles = channel.dark_probability, 1.0, 0.0
+    for _ in range(20):  # afterpulses follow clicks, which include afterpulses
+        singles = sum(
+            float(p) * fires(mu * eta / 2, noise)
+            for mu, p in zip(source.intensities, source.probabilities, strict=True)
+        )
+        alive = live_fraction(singles, channel)
+        noise = channel.dark_probability + channel.afterpulse_probability * singles * alive * share
+    gains, errors = [], []
+    for mu, p in zip(source.intensities, source.probabilities, strict=True):
+        right, wrong = fires(mu * eta * (1 - e), noise), fires(mu * eta * e, noise)
+        weight = slots * float(p) * alive**2
+        gains.append(weight * (right + wrong - right * wrong))
+        errors.append(weight * (wrong - right * wrong / 2))
+    alice, bob = map(float, p_z)
+
+    def scaled(values: list[float], factor: float) -> tuple[float, float]:
+        return values[0] * factor, values[1] * factor
+
+    z, x = alice * bob, (1 - alice) * (1 - bob)
+    return Expected(scaled(gains, z), scaled(gains, x), scaled(errors, z), scaled(errors, x))
+
+
+def _cut(values: tuple[float, float], factor: float) -> tuple[float, float]:
+    return values[0] * factor, values[1] * factor
+
+
+def _steps(expected: Expected) -> list[Expected]:
+    """Return the expectation with each independent count moved by one standard deviation."""
+    moved = []
+    for name in ("n_z", "n_x"):
+        strong, weak = getattr(expected, name)
+        step = math.sqrt(strong * weak / (strong + weak))  # binomial: the sum is fixed
+        moved.append(replace(expected, **{name: (strong - step, weak + step)}))
+    for name in ("m_z", "m_x"):
+        strong, weak = getattr(expected, name)
+        moved.append(replace(expected, **{name: (strong + math.sqrt(strong), weak)}))
+        moved.append(replace(expected, **{name: (strong, weak + math.sqrt(weak))}))
+    return moved
+
+
+def plan_length(
+    expected: Expected,
+    source: Source,
+    security: Security,
+    margin: float = 5.0,
+    efficiency: float = 1.1,
+) -> Agreement:
+    """Set sizes and thresholds so that a run as expected is accepted.
+
+    Every size and threshold lies `margin` standard deviations of the counting statistics
+    on the safe side of its expectation, so that each is missed with about the normal
+    distribution's one-sided probability (3e-7 at 5).
+
+    Parameters
+    ----------
+    expected : Expected
+    source : Source
+    security : Security
+    margin : float
+        Standard deviations, positive.
+    efficiency : float
+        Reconciliation efficiency to allow for, at least 1.
+
+    Returns
+    -------
+    Agreement
+        With a positive length.
+
+    Raises
+    ------
+    InsecureError
+        No key can be expected with this margin.
+    ParameterError
+        `margin` or `efficiency` is out of its range.
+    """
+    if margin <= 0 or efficiency < 1:
+        raise ParameterError("the margin must be positive, the efficiency at least 1")
+    total_z, total_x = sum(expected.n_z), sum(expected.n_x)
+    n_z = math.floor(total_z - margin * math.sqrt(total_z))
+    n_x = math.floor(total_x - margin * math.sqrt(total_x))
+    if n_z < 1 or n_x < 1:
+        raise InsecureError("too few detections are expected for any key")
+    z, x = n_z / total_z, n_x / total_x
+    mean = Expected(
+        _cut(expected.n_z, z), _cut(expected.n_x, x), _cut(expected.m_z, z), _cut(expected.m_x, x)
+    )
+
+    def found(counts: Expected) -> SinglePhotonBounds:
+        return single_photon_bounds(
+            source, security.eps_sec, counts.n_z, counts.n_x, counts.m_z, counts.m_x
+        )
+
+    centre = found(mean)
+    steps = [found(moved) for moved in _steps(mean)]
+
+    def allowance(name: str) -> float:
+        middle = getattr(centre, name)
+        return margin * math.hypot(*(getattr(step, name) - middle for step in steps))
+
+    errors = sum(mean.m_z)
+    worst = min(0.5, (errors + margin * math.sqrt(errors)) / n_z)
+    s_z1 = centre.s_z1_lower - allowance("s_z1_lower")
+    phi = centre.phi_z + allowance("phi_z")
+    if s_z1 <= 0 or phi >= 0.5:
+        raise InsecureError("no key can be expected with this margin")
+    agreement = Agreement(
+        n_z,
+        n_x,
+        max(0.0, centre.s_z0_lower - allowance("s_z0_lower")),
+        s_z1,
+        phi,
+        math.ceil(efficiency * n_z * binary_entropy(worst)),
+        tag_bits(n_z, security.eps_cor),
+        security,
+    )
+    if agreement.length <= 0:
+        raise InsecureError(f"no key can be expected: the thresholds leave {agreement.length} bits")
+    return agreement
