@@ -4,11 +4,16 @@ On the in-process bench time is virtual: it stands still while the program
 computes and jumps when something waits, so that a run of hours passes in
 seconds and is the same every time. Served over TCP or a pty it is the wall
 clock. Devices ask only `now_ns`; carriers wait with `wait_until`.
+
+The bench's time also owns the bench's one lock. Physics is single-threaded:
+whoever calls a device holds `lock`, and nobody waits while holding it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 __all__ = ["BenchTime", "RealTime", "VirtualTime"]
@@ -16,6 +21,10 @@ __all__ = ["BenchTime", "RealTime", "VirtualTime"]
 
 class BenchTime(Protocol):
     """The bench's clock, in nanoseconds since the bench was built."""
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """The re-entrant lock that one thread holds while it touches devices."""
 
     def now_ns(self) -> int:
         """Return the present."""
@@ -28,6 +37,7 @@ class VirtualTime:
     """Time that passes only when somebody waits."""
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
         self._now_ns = 0
 
     def now_ns(self) -> int:
@@ -44,6 +54,7 @@ class RealTime:
     """The wall clock, from the moment the bench was built."""
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
         self._start_ns = time.monotonic_ns()
 
     def now_ns(self) -> int:
@@ -53,5 +64,6 @@ class RealTime:
     def wait_until(self, t_ns: int) -> None:
         """Sleep until `t_ns`."""
         rest_ns = t_ns - self.now_ns()
-        if rest_ns > 0:
+        while rest_ns > 0:  # a sleep may end a little early
             time.sleep(rest_ns * 1e-9)
+            rest_ns = t_ns - self.now_ns()

@@ -1,0 +1,38 @@
+"""A SCPI engine: IEEE 488.2 message exchange, command trees, parameters, errors."""
+
+from drivers.simulated.device import Later
+from drivers.simulated.scpi.commands import Setting, command, query
+from drivers.simulated.scpi.device import ScpiDevice
+from drivers.simulated.scpi.errors import ScpiError
+from drivers.simulated.scpi.parameters import (
+    Block,
+    Boolean,
+    Channels,
+    Choice,
+    Many,
+    Number,
+    Parameter,
+    Text,
+)
+from drivers.simulated.scpi.replies import block, exponent, fixed, quoted
+
+__all__ = [
+    "Block",
+    "Boolean",
+    "Channels",
+    "Choice",
+    "Later",
+    "Many",
+    "Number",
+    "Parameter",
+    "ScpiDevice",
+    "ScpiError",
+    "Setting",
+    "Text",
+    "block",
+    "command",
+    "exponent",
+    "fixed",
+    "query",
+    "quoted",
+]
