@@ -9,10 +9,9 @@ sources that answer from the journal.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,7 +35,7 @@ __all__ = [
     "SilentProgress",
     "SystemEntropy",
     "Tap",
-    "results_json",
+    "seeded_bytes",
 ]
 
 #: A wait is cut into pieces of this length, so that an abort is noticed in time.
@@ -130,6 +129,14 @@ class RunClock:
                 return
 
 
+def seeded_bytes(seed: int, stream: str, start: int, count: int) -> bytes:
+    """Return bytes `start` to `start + count` of `stream` of a seeded run."""
+    from protocols.generator import expand
+
+    key = seed.to_bytes((seed.bit_length() + 8) // 8, "big")
+    return expand(key, f"run/{stream}", start, count)
+
+
 class SeededEntropy:
     """Named streams from one seed (SHAKE-256, see `protocols.generator`).
 
@@ -138,17 +145,15 @@ class SeededEntropy:
     """
 
     def __init__(self, seed: int, recorder: Recorder) -> None:
-        self._seed = seed.to_bytes((seed.bit_length() + 8) // 8, "big")
+        self._seed = seed
         self._record = recorder.record
         self._offsets: dict[str, int] = {}
 
     def take(self, stream: str, count: int) -> bytes:
         """Return the next `count` bytes of `stream`."""
-        from protocols.generator import expand
-
         start = self._offsets.get(stream, 0)
         self._offsets[stream] = start + count
-        data = expand(self._seed, f"run/{stream}", start, count)
+        data = seeded_bytes(self._seed, stream, start, count)
         digest = hashlib.sha256(data).digest()
         self._record(f"entropy:{stream}", Kind.ENTROPY, digest, requested=count)
         return data
@@ -168,13 +173,10 @@ class SystemEntropy:
 
 
 class DataSink(Protocol):
-    """Where declared data and results go: the run file, or a comparison with one."""
+    """Where declared data go: the run file, or a comparison with one."""
 
     def append(self, name: str, values: NDArray[Any]) -> None:
         """Append rows to the declared dataset ``/data/NAME``."""
-
-    def finish(self, results: Mapping[str, Any]) -> None:
-        """Store the results."""
 
 
 class Progress(Protocol):
@@ -234,8 +236,3 @@ class RunContext:
     def message(self, direction: str, payload: bytes) -> None:
         """Record a message between the parties, such as ``alice-to-bob``."""
         self.recorder.record(f"message:{direction}", Kind.MESSAGE, payload)
-
-
-def results_json(results: Mapping[str, Any]) -> str:
-    """Return results as canonical JSON text: sorted keys, no blanks, no NaN."""
-    return json.dumps(results, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,299 @@
+"""Light through the link: from roles and random bits to each block's detections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.mean_photon_number import (
+    MeanPhotonNumber,
+    SenderPath,
+    set_mean_photon_number,
+)
+from drivers.core.errors import InstrumentFaultError
+from protocols.bb84.settings import (
+    AliceSettings,
+    alice_entropy_bytes,
+    alice_phase,
+    alice_settings,
+    bob_entropy_bytes,
+    bob_phase,
+    bob_settings,
+    dyadic,
+)
+from protocols.bb84.sifting import Detections, detections
+from protocols.bb84.slots import SlotGrid, estimate_delay, locate_clicks, phase_histogram
+from qlab.context import RunContext
+from qlab.errors import QlabError
+from qlab.experiments.bb84.options import Bb84Options
+from qlab.experiments.bb84.source import LevelTable, intensity_levels, phase_levels
+
+__all__ = ["Acquisition", "Block", "BlockPlan", "block_plans"]
+
+#: Records shorter than any generator's minimum are filled up to this length.
+_SHORT_RECORD = 64
+#: Time that the tagger listens beyond the light, for delays and triggers.
+_MARGIN_S = 0.01
+#: Bins of a slot in the search for the detectors' delays.
+_DELAY_BINS = 50
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """One pattern before it is sent: settings of both parties for `slots` slots."""
+
+    index: int
+    slots: int
+    alice: AliceSettings
+    bob_basis: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One pattern and what Bob detected of it."""
+
+    plan: BlockPlan
+    detections: Detections
+    delays_s: tuple[float, float]
+
+
+def block_plans(ctx: RunContext, options: Bb84Options) -> Iterator[BlockPlan]:
+    """Draw each block's settings from the streams of Alice and Bob, one after another."""
+    p_alice, p_bob = dyadic(options.p_z_alice), dyadic(options.p_z_bob)
+    probabilities = [dyadic(p) for p in options.probabilities]
+    left = options.slots
+    index = 0
+    while left > 0:
+        slots = min(left, options.block_slots)
+        need = alice_entropy_bytes(slots, p_alice, probabilities)
+        alice = alice_settings(ctx.entropy.take("alice", need), slots, p_alice, probabilities)
+        basis = bob_settings(ctx.entropy.take("bob", bob_entropy_bytes(slots, p_bob)), slots, p_bob)
+        yield BlockPlan(index, slots, alice, basis)
+        left -= slots
+        index += 1
+
+
+class Acquisition:
+    """Sets up the bench, sends blocks and collects their detections.
+
+    Instruments come from the station by role: ``laser``, ``intensity``,
+    ``phase_alice``, ``phase_bob``, ``generator_alice``, ``bias``,
+    ``monitor``, ``attenuators``, ``detectors``, ``tagger``, ``reference``,
+    ``counter``.
+    """
+
+    def __init__(self, ctx: RunContext, options: Bb84Options) -> None:
+        self._ctx = ctx
+        self._options = options
+        self._role = ctx.station.role
+        self._intensity = intensity_levels(options.intensities, options.intensity_v_pi_v)
+        self._phase_alice = phase_levels(options.phase_alice_v_pi_v, 4)
+        self._phase_bob = phase_levels(options.phase_bob_v_pi_v, 2)
+        self.live_s = 0.0
+
+    def prepare(self) -> MeanPhotonNumber:
+        """Bring every instrument to its working point; the light is on afterwards."""
+        self._check_reference()
+        self._set_detectors()
+        self._set_generators()
+        return self._set_light()
+
+    def _check_reference(self) -> None:
+        if not self._role("reference").locked:
+            raise InstrumentFaultError(
+                "the frequency standard is not locked",
+                remedy="let it warm up; `qlab instrument get` shows its state",
+                instrument=self._role("reference").path,
+            )
+        nominal_hz = 10e6
+        error = self._role("counter").frequency_hz(1) / nominal_hz - 1.0
+        self._ctx.note(f"reference on the counter: {error:+.3e}")
+        if not abs(error) <= self._options.reference_tolerance:
+            raise InstrumentFaultError(
+                f"the reference is {error:+.2e} off on the counter, "
+                f"{self._options.reference_tolerance:g} is allowed",
+                remedy="check the counter's time base and the reference's lock",
+                instrument=self._role("counter").path,
+            )
+
+    def _set_detectors(self) -> None:
+        options = self._options
+        for detector, bias_v in zip(self._role("detectors"), options.detector_bias_v, strict=True):
+            detector.temperature_c = options.detector_temperature_c
+            detector.bias_v = bias_v
+
+    def _set_generators(self) -> None:
+        rate = self._options.slot_rate_hz * self._options.samples_per_slot
+        for role, table in self._channels():
+            channel = self._role(role)
+            channel.output = False
+            channel.sample_rate_hz = rate
+            channel.amplitude_vpp = table.amplitude_vpp
+            channel.offset_v = table.offset_v
+        self._role("phase_bob").trigger_delay_s = self._options.bob_trigger_delay_s
+
+    def _channels(self) -> list[tuple[str, LevelTable]]:
+        return [
+            ("intensity", self._intensity),
+            ("phase_alice", self._phase_alice),
+            ("phase_bob", self._phase_bob),
+        ]
+
+    def _set_light(self) -> MeanPhotonNumber:
+        options, clock = self._options, self._ctx.clock
+        for attenuator in self._role("attenuators"):
+            attenuator.wavelength_m = options.wavelength_m
+            attenuator.attenuation_db = options.attenuator_highest_db
+            attenuator.output = True
+        monitor, laser = self._role("monitor"), self._role("laser")
+        monitor.wavelength_m = options.wavelength_m
+        laser.wavelength_m = options.wavelength_m
+        laser.power_dbm = options.laser_power_dbm
+        laser.output = True
+        self._ctx.progress.phase("laser settles")
+        clock.sleep(options.laser_settle_s)
+        self._hold_bright()
+        self._lock_bias()
+        path = SenderPath(
+            tap_ratio=options.monitor_tap_ratio,
+            fixed_db=options.fixed_attenuation_db + options.sender_insertion_db,
+            step_db=options.attenuator_step_db,
+            highest_db=options.attenuator_highest_db,
+            pulse_rate_hz=options.slot_rate_hz,
+            wavelength_m=options.wavelength_m,
+            relative_uncertainty=options.intensity_uncertainty,
+        )
+        found = set_mean_photon_number(
+            options.intensities[0], path, self._role("attenuators"), monitor, clock
+        )
+        self._ctx.note(f"mean photon number: {asdict(found)}")
+        return found
+
+    def _hold_bright(self) -> None:
+        """Hold the strongest intensity, which is the first symbol, without a trigger."""
+        for role, table in self._channels():
+            channel = self._role(role)
+            channel.load("bright", np.full(_SHORT_RECORD, table.codes[0], np.int16))
+            channel.play_once_on("external" if role == "phase_bob" else "software")
+            channel.output = True
+
+    def _lock_bias(self) -> None:
+        bias, clock = self._role("bias"), self._ctx.clock
+        bias.mode = self._options.bias_point
+        self._ctx.progress.phase("modulator bias locks")
+        start = clock.now_ns()
+        while not bias.stable:
+            if clock.now_ns() - start > self._options.bias_timeout_s * 1e9:
+                raise InstrumentFaultError(
+                    f"the bias is not stable after {self._options.bias_timeout_s:g} s",
+                    remedy="check the light at its tap and the operating point",
+                    instrument=bias.path,
+                )
+            clock.sleep(0.5)
+
+    def send(self, plan: BlockPlan) -> Block:
+        """Load a block's pattern, send it, and return Bob's detections."""
+        self._load(plan)
+        ticks, lines, marker = self._play(plan)
+        found, delays = self.detect(plan, ticks, lines, marker)
+        return Block(plan, found, delays)
+
+    def _load(self, plan: BlockPlan) -> None:
+        samples = self._options.samples_per_slot
+        name = f"block{plan.index}"
+        symbols = {
+            "intensity": (self._intensity, plan.alice.intensity),
+            "phase_alice": (
+                self._phase_alice,
+                alice_phase(plan.alice.bit, plan.alice.basis),
+            ),
+            "phase_bob": (self._phase_bob, bob_phase(plan.bob_basis)),
+        }
+        for role, (table, chosen) in symbols.items():
+            channel = self._role(role)
+            channel.load(name, table.record(chosen, samples))
+            channel.play_once_on("external" if role == "phase_bob" else "software")
+
+    def _play(self, plan: BlockPlan) -> tuple[NDArray[np.int64], NDArray[np.uint8], int]:
+        light_s = plan.slots / self._options.slot_rate_hz
+        tagger = self._role("tagger")
+        tagger.start(light_s + _MARGIN_S)
+        self._role("generator_alice").trigger()
+        ticks: list[NDArray[np.int64]] = []
+        lines: list[NDArray[np.uint8]] = []
+        for stamps in tagger.collect(self._ctx.clock):
+            ticks.append(stamps.ticks)
+            lines.append(stamps.channels)
+            self._ctx.data.append("timestamps", stamps.ticks)
+            self._ctx.data.append("detectors", stamps.channels)
+        self.live_s += light_s
+        times = np.concatenate([np.empty(0, np.int64), *ticks])
+        channels = np.concatenate([np.empty(0, np.uint8), *lines])
+        self._ctx.data.append("block_events", np.array([times.size], np.int64))
+        return times, channels, self._marker(times, channels)
+
+    def _marker(self, ticks: NDArray[np.int64], lines: NDArray[np.uint8]) -> int:
+        markers = ticks[lines == self._options.marker_line]
+        if markers.size != 1:
+            raise InstrumentFaultError(
+                f"{markers.size} block markers on line {self._options.marker_line} instead of one",
+                remedy="check the sync output of Alice's generator and its cable",
+                instrument=self._role("tagger").path,
+            )
+        return int(markers[0])
+
+    def detect(
+        self,
+        plan: BlockPlan,
+        ticks: NDArray[np.int64],
+        lines: NDArray[np.uint8],
+        marker: int,
+    ) -> tuple[Detections, tuple[float, float]]:
+        """Place the events in slots, with each detector's delay found in the data."""
+        options = self._options
+        tick: Fraction = self._role("tagger").tick_s
+        period = 1 / Fraction(options.slot_rate_hz)
+        first, second = (
+            self._delay(ticks[lines == line], marker, tick, period, line)
+            for line in options.detector_lines
+        )
+        grid = SlotGrid(
+            tick, period, Fraction(options.window_s).limit_denominator(10**12), (first, second)
+        )
+        channels = (options.detector_lines[0], options.detector_lines[1])
+        clicks = locate_clicks(ticks, lines, marker, grid, channels)
+        dead_time = Fraction(options.dead_time_s).limit_denominator(10**12)
+        return detections(clicks, plan.slots, dead_time), (float(first), float(second))
+
+    def _delay(
+        self, ticks: NDArray[np.int64], marker: int, tick: Fraction, period: Fraction, line: int
+    ) -> Fraction:
+        """Return the delay from the marker, less than one slot, in whole picoseconds."""
+        histogram = phase_histogram(ticks, marker, tick, period, _DELAY_BINS)
+        try:
+            delay_s, _ = estimate_delay(histogram, float(period))
+        except ValueError as error:
+            raise NoSignalError(
+                f"detector on line {line}: {error}",
+                remedy="check bias, attenuation, delays and that the detectors are on",
+            ) from None
+        return Fraction(round(delay_s * 1e12), 10**12)
+
+
+class NoSignalError(QlabError):
+    """The detections do not follow the pulses."""
+
+
+def acquisition_facts(photons: MeanPhotonNumber, acquisition: Acquisition) -> dict[str, Any]:
+    """Return what the summary says of the light."""
+    return {
+        "mean_photon_number": photons.realised,
+        "mean_photon_number_u": photons.standard_uncertainty,
+        "attenuation_db": list(photons.settings_db),
+        "live_s": acquisition.live_s,
+    }

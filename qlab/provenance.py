@@ -1,0 +1,83 @@
+"""Where a run came from: program, versions, machine, and the lab's own repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["platform_mark", "provenance"]
+
+_PACKAGES = ("qlab", "numpy", "scipy", "numba", "h5py", "pyvisa", "pyvisa-py", "pyserial")
+#: A diff longer than this is cut; the commit still names most of the code.
+_LONGEST_DIFF = 1 << 20
+
+
+def provenance(seed: int | None) -> dict[str, str]:
+    """Return texts by name: argv, versions, host, platform, seed, git commit and diff."""
+    found = {
+        "argv": json.dumps(sys.argv),
+        "versions": json.dumps(_versions(), sort_keys=True),
+        "platform": platform_mark(),
+        "host": platform.node(),
+        "seed": "" if seed is None else str(seed),
+    }
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        found["git_commit"] = commit.strip()
+        found["git_diff"] = _git("diff", "HEAD")[:_LONGEST_DIFF]
+    return found
+
+
+def platform_mark() -> str:
+    """Return what floating-point results may depend on besides the code."""
+    return json.dumps(
+        {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+            "numpy": _versions()["numpy"],
+            "scipy": _versions()["scipy"],
+            "numba": _versions()["numba"],
+        },
+        sort_keys=True,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""
+    return found
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _git(*arguments: str) -> str:
+    """Ask git about the current directory, which is where a lab keeps its scripts."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments, found on the user's own PATH
+            ["git", *arguments],  # noqa: S607 - the user's git, wherever it is
+            capture_output=True,
+            timeout=5,
+            check=False,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""

@@ -1,0 +1,81 @@
+"""How a replay ends other than by matching."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from qlab.errors import ExitCode, QlabError
+
+__all__ = ["Divergence", "DivergenceError", "JournalEndError", "shown"]
+
+_LONGEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first place at which a replay did something else than the run.
+
+    Attributes
+    ----------
+    source : str
+        Instrument, ``clock``, ``entropy:STREAM``, ``message:DIRECTION``,
+        ``data:NAME`` or ``results``.
+    exchange : int
+        Number of the record within its source, from 0.
+    expected, got : str
+        What the record holds and what the code did, both shortened.
+    where : str
+        The line of the driver or experiment that did it.
+    """
+
+    source: str
+    exchange: int
+    expected: str
+    got: str
+    where: str
+
+
+class DivergenceError(QlabError):
+    """The code did something else than was recorded."""
+
+    exit_code = ExitCode.DIVERGED
+
+    def __init__(self, source: str, exchange: int, expected: str, got: str) -> None:
+        self.divergence = Divergence(source, exchange, expected, got, _where())
+        super().__init__(
+            f"{source}, exchange {exchange}: expected {expected}, got {got} "
+            f"at {self.divergence.where}",
+            remedy="replay with the version that recorded it, or use --from-data",
+        )
+
+
+class JournalEndError(QlabError):
+    """The journal of an interrupted run ends here; all of it was reproduced."""
+
+
+def shown(data: bytes | memoryview) -> str:
+    """Return bytes in a readable, bounded form."""
+    if len(data) <= _LONGEST:
+        return repr(bytes(data))
+    return f"{bytes(data[:_LONGEST])!r}... ({len(data)} bytes)"
+
+
+def _where() -> str:
+    """Find the innermost line of a driver, or else of an experiment or calibration."""
+    found = ""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        line = f"{'/'.join(path.parts[-3:])}:{frame.f_lineno}"
+        parts = path.parts
+        if "drivers" in parts and "core" not in parts:
+            return line
+        if not found and ("experiments" in parts or "calibration" in parts):
+            found = line
+        back = frame.f_back
+        if back is None:
+            break
+        frame = back
+    return found or "the program itself"

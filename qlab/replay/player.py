@@ -1,0 +1,220 @@
+"""Playing a recorded run again: same experiment, same drivers, answers from the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from drivers.core.link import Connect
+from qlab.context import Progress, RunContext, SeededEntropy, SilentProgress
+from qlab.errors import QlabError
+from qlab.experiments import Experiment, experiment
+from qlab.provenance import platform_mark
+from qlab.replay.errors import Divergence, DivergenceError, JournalEndError
+from qlab.replay.journal import Journal
+from qlab.replay.sources import (
+    IGNORED_SOURCES,
+    ReplayClock,
+    ReplayEntropy,
+    ReplayRecorder,
+    ReplaySink,
+    compare,
+)
+from qlab.replay.transport import replay_connector
+from qlab.runfile.reader import RunFile
+from qlab.runfile.schema import RunStatus
+from qlab.runner import conduct
+from qlab.station import Station, parse_station
+
+__all__ = ["ReplayReport", "reanalyse_run", "replay_run"]
+
+#: How much floats may differ on another processor or with other libraries.
+_ELSEWHERE = 1e-9
+#: What ends a replay at once; all else may be what ended the run, too.
+_OWN_ERRORS = (DivergenceError, JournalEndError, KeyboardInterrupt)
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """What a replay found.
+
+    Attributes
+    ----------
+    matched : bool
+        Whether everything that was recorded was reproduced.
+    exchanges : int
+        Records that the code asked for and got, or sent and matched.
+    records : int
+        Records in the journal.
+    status : str
+        How the recorded run ended.
+    divergence : Divergence or None
+        The first difference.
+    same_platform : bool
+        Whether floats were compared exactly.
+    results : dict
+        Results of the replay; empty where the run did not get that far.
+    """
+
+    matched: bool
+    exchanges: int
+    records: int
+    status: str
+    divergence: Divergence | None
+    same_platform: bool
+    results: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for JSON, without the results."""
+        return {
+            "matched": self.matched,
+            "exchanges": self.exchanges,
+            "records": self.records,
+            "status": self.status,
+            "divergence": asdict(self.divergence) if self.divergence else None,
+            "same_platform": self.same_platform,
+        }
+
+
+class _Recorded:
+    """The data of a run file, each dataset read once."""
+
+    def __init__(self, run: RunFile) -> None:
+        self._run = run
+        self._read: dict[str, NDArray[Any]] = {}
+
+    def data(self, name: str) -> NDArray[Any]:
+        if name not in self._read:
+            self._read[name] = self._run.read(f"data/{name}")
+        return self._read[name]
+
+
+def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
+    """Replay the run in `path` and compare every exchange, datum and result.
+
+    Raises
+    ------
+    RunFileError
+        If the file cannot be believed or read.
+    QlabError
+        If its station or experiment is unknown here.
+    """
+    with RunFile.open(path) as run:
+        ended = run.status in (RunStatus.COMPLETE, RunStatus.ABORTED, RunStatus.FAILED)
+        journal = Journal(run, ended=ended)
+        recorded = _Recorded(run)
+        same = run.provenance.get("platform") == platform_mark()
+        planned, station = _rebuild(run, lambda name: replay_connector(name, journal))
+        recorder = ReplayRecorder(journal)
+        sink = ReplaySink(recorded, ended=ended)
+        seed = _seed(run)
+        ctx = RunContext(
+            station=station,
+            clock=ReplayClock(journal),
+            entropy=ReplayEntropy(journal, seed),
+            recorder=recorder,
+            data=sink,
+            progress=progress or SilentProgress(),
+            seeded=seed is not None,
+        )
+        divergence: Divergence | None = None
+        results: dict[str, Any] = {}
+        try:
+            outcome = conduct(planned, ctx, contextlib.nullcontext, _OWN_ERRORS)
+            results = outcome.results
+            divergence = _compare_end(run, journal, sink, results, 0.0 if same else _ELSEWHERE)
+        except JournalEndError:
+            pass  # an interrupted run: everything that it left was reproduced
+        except DivergenceError as error:
+            divergence = error.divergence
+        return ReplayReport(
+            matched=divergence is None,
+            exchanges=journal.served,
+            records=len(journal.index),
+            status=str(run.status.value),
+            divergence=divergence,
+            same_platform=same,
+            results=results,
+        )
+
+
+def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Compute the results anew from the recorded data, with the code as it is now.
+
+    Nothing is compared: newer code may ask and answer otherwise.
+
+    Raises
+    ------
+    RunFileError
+        If the file cannot be believed or read.
+    """
+
+    def no_instruments(name: str) -> Connect:
+        def connect(address: str, line: object) -> Any:
+            raise QlabError(f"a re-analysis has no instruments, but asks for {name}")
+
+        return connect
+
+    with RunFile.open(path) as run:
+        planned, station = _rebuild(run, no_instruments)
+        journal = Journal(run, ended=True)
+        seed = _seed(run)
+        recorder = _NoRecord()
+        ctx = RunContext(
+            station=station,
+            clock=ReplayClock(journal),
+            entropy=SeededEntropy(seed, recorder)
+            if seed is not None
+            else ReplayEntropy(journal, None),
+            recorder=recorder,
+            data=ReplaySink(_Recorded(run), ended=True),
+            progress=progress or SilentProgress(),
+            seeded=seed is not None,
+        )
+        return planned.reanalyse(ctx, _Recorded(run))
+
+
+class _NoRecord:
+    def record(self, source: str, kind: Any, data: Any = b"", **more: Any) -> None:
+        """Keep nothing."""
+
+
+def _rebuild(run: RunFile, connect: Callable[[str], Connect]) -> tuple[Experiment, Station]:
+    station_file = parse_station(run.config, f"the station in {run.path.name}")
+    planned = experiment(run.experiment)(station_file, {})
+    return planned, Station(station_file, connect=connect)
+
+
+def _seed(run: RunFile) -> int | None:
+    text = run.provenance.get("seed", "")
+    return int(text) if text else None
+
+
+def _compare_end(
+    run: RunFile, journal: Journal, sink: ReplaySink, results: dict[str, Any], relative: float
+) -> Divergence | None:
+    """Compare what can be seen only at the end: left-over records, data, results."""
+    left = journal.unused(IGNORED_SOURCES)
+    if left is not None:
+        source, exchange, kind = left
+        return Divergence(source, exchange, f"a {kind.lower()}", "the end of the run", "")
+    short = sink.missing(_data_names(run))
+    if short is not None:
+        return short
+    if not run.results:
+        return None
+    found = compare(run.results[-1], json.loads(json.dumps(results)), relative)
+    return Divergence(found[0], 0, found[1], found[2], "") if found else None
+
+
+def _data_names(run: RunFile) -> Iterator[str]:
+    for name in run.datasets:
+        group, _, rest = name.partition("/")
+        if group == "data":
+            yield rest

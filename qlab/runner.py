@@ -1,0 +1,213 @@
+"""Running an experiment: run file, signals, and the way out.
+
+Whatever ends a run, its outputs are driven to their safe state, that is
+recorded, and the file is closed with an honest status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+
+from qlab.context import (
+    AbortFlag,
+    Progress,
+    RunAbortedError,
+    RunClock,
+    RunContext,
+    SeededEntropy,
+    SilentProgress,
+    SystemEntropy,
+    Tap,
+)
+from qlab.errors import UsageError, one_line
+from qlab.experiments import Experiment, experiment
+from qlab.provenance import provenance
+from qlab.runfile.schema import RunStatus
+from qlab.runfile.writer import RunWriter
+from qlab.station import Station, StationFile, parse_station
+from qlab.station.toml import toml_text
+
+__all__ = ["SAFE_STATE_S", "Outcome", "conduct", "run_experiment"]
+
+#: Time that the way to the safe state may take, in seconds.
+SAFE_STATE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    status : RunStatus
+        ``complete``, ``aborted`` or ``failed``.
+    results : dict
+        The experiment's results, or ``error`` and ``error_type``; always with ``safe_state``.
+    error : BaseException or None
+        What ended it early.
+    """
+
+    status: RunStatus
+    results: dict[str, Any]
+    error: BaseException | None
+
+
+def run_experiment(
+    name: str,
+    station_file: StationFile,
+    output: Path,
+    *,
+    seed: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run an experiment and write its run file.
+
+    Parameters
+    ----------
+    name : str
+        Experiment, such as ``bb84``.
+    station_file : StationFile
+        The station.
+    output : Path
+        The run file, which must not exist.
+    seed : int, optional
+        Makes a simulated run repeatable; drawn anew if not given. Refused on a
+        real station.
+    overrides : mapping, optional
+        Options that replace those of the station's table.
+    progress : Progress, optional
+        Display.
+
+    Returns
+    -------
+    Outcome
+        Also of a run that failed or was stopped: then with its error.
+
+    Raises
+    ------
+    UsageError
+        If the call makes no sense for this station.
+    RunFileError
+        If the file exists or cannot be written.
+    """
+    simulated = station_file.simulation is not None
+    if seed is not None and not simulated:
+        raise UsageError(
+            "a seed is for simulated stations only: whoever knows it knows the key",
+            remedy="leave --seed out",
+        )
+    if seed is not None and seed < 0:
+        raise UsageError("a seed is not negative")
+    if simulated and seed is None:
+        seed = secrets.randbits(63)
+    planned = experiment(name)(station_file, overrides or {})
+    config = toml_text({**station_file.document, name: planned.table})
+    started = datetime.now(UTC)
+    resolved = parse_station(config, station_file.source.name)
+    flag = AbortFlag()
+    station = Station(resolved, seed=seed)
+    writer = RunWriter.create(
+        output,
+        experiment=name,
+        run_id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        start_utc=started,
+        config=config,
+        provenance=provenance(seed),
+        datasets=planned.datasets(),
+        secret_sources=planned.secret_sources | {"entropy"},
+        operational=not simulated,
+        clock=station.clock.now_ns,
+    )
+    tap = Tap(writer, flag)
+    station.record_to(tap)
+    entropy = SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap)
+    ctx = RunContext(
+        station=station,
+        clock=RunClock(station.clock, tap),
+        entropy=entropy,
+        recorder=tap,
+        data=_FileSink(writer),
+        progress=progress or SilentProgress(),
+        seeded=seed is not None,
+    )
+    outcome: Outcome | None = None
+    try:
+        with _signals(flag):
+            outcome = conduct(planned, ctx, tap.shielded)
+            writer.result(outcome.results)
+            writer.close(outcome.status)
+    finally:
+        station.close()
+        if outcome is None:
+            with contextlib.suppress(Exception):  # the first error is the one to show
+                writer.close(RunStatus.FAILED)
+    return outcome
+
+
+def conduct(
+    planned: Experiment,
+    ctx: RunContext,
+    shielded: Callable[[], contextlib.AbstractContextManager[None]],
+    fatal: tuple[type[BaseException], ...] = (),
+) -> Outcome:
+    """Run to the end, whatever it is, then go to the safe state.
+
+    Errors in `fatal` are raised at once: they are a replay's own, and there is
+    nothing to bring to safety. The same steps happen in a run and in its replay.
+    """
+    error: BaseException | None = None
+    results: dict[str, Any] = {}
+    status = RunStatus.COMPLETE
+    try:
+        results = planned.run(ctx)
+    except fatal:
+        raise
+    except RunAbortedError as stop:
+        status, error = RunStatus.ABORTED, stop
+    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - reported in the outcome
+        status, error = RunStatus.FAILED, failure
+    if error is not None:
+        results = {"error": one_line(error), "error_type": type(error).__name__}
+    with shielded():
+        steps = ctx.station.to_safe_state(SAFE_STATE_S)
+        results["safe_state"] = [step.as_dict() for step in steps]
+        ctx.station.close_instruments()
+    return Outcome(status, results, error)
+
+
+class _FileSink:
+    def __init__(self, writer: RunWriter) -> None:
+        self._writer = writer
+
+    def append(self, name: str, values: Any) -> None:
+        self._writer.append(f"data/{name}", values)
+
+
+@contextlib.contextmanager
+def _signals(flag: AbortFlag) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into requests to stop, from the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        flag.request(signal.Signals(number).name)
+
+    known = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    before = {number: signal.signal(number, request) for number in known}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
