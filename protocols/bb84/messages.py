@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
@@ -218,7 +219,7 @@ class ParityQuestion(Message):
             kinds.append(reader.number(2))
             sizes.append(reader.number(4))
             index.append(decode_ascending(reader.blob(), sizes[-1], 1 << 31))
-        if 0 in sizes or any(a >= b for a, b in zip(kinds, kinds[1:], strict=False)):
+        if 0 in sizes or any(a >= b for a, b in pairwise(kinds)):
             raise MessageError("the parts of a question must ascend and not be empty")
         kind = np.repeat(np.array(kinds, np.int64), sizes)
         question = Question(
