@@ -8,8 +8,8 @@ commit row carries::
 
 where `pieces` are the SHA-256 of the bytes that each dataset grew by, in the
 order of the attribute ``datasets`` of ``/commits``; growth is cut where one
-chunk of the dataset ends and the next begins, and rows count as their
-little-endian bytes. `salt` is empty in a run file. In a secret companion it is
+chunk of the dataset ends and the next begins, and rows count as the
+bytes they have in memory when read with the type that the file declares. `salt` is empty in a run file. In a secret companion it is
 32 random bytes that only the companion holds, so that the digests of its
 commits, which the run file repeats, say nothing about short secrets.
 """
@@ -33,6 +33,7 @@ __all__ = [
     "commit_digest",
     "covered",
     "first_link",
+    "own_dataset",
     "salt_of",
     "text_of",
 ]
@@ -68,6 +69,14 @@ def covered(file: Any) -> list[str]:
     return names
 
 
+def own_dataset(file: Any, name: str) -> Any:
+    """Return a growing dataset; a link or a storage that leads out of the file is refused."""
+    dataset = file[name]
+    if dataset.file.filename != file.filename or dataset.chunks is None:
+        raise ValueError(f"{name} is not stored in this file")
+    return dataset
+
+
 def salt_of(file: Any) -> bytes:
     """Return what makes a companion's digests useless for guessing; empty in a run file."""
     return bytes.fromhex(str(file.attrs.get("salt", "")))
@@ -82,7 +91,7 @@ def first_link(file: Any) -> bytes:
         "datasets": [
             [
                 name,
-                np.lib.format.dtype_to_descr(file[name].dtype),
+                _type(file[name].dtype),
                 list(file[name].chunks),
                 attributes_of(file[name]),
             ]
@@ -116,8 +125,8 @@ def check(file: Any) -> Checked:
 
     Memory stays within a few chunks however large the file is.
     """
-    datasets = [file[name] for name in covered(file)]
-    rows = file[COMMITS]
+    datasets = [own_dataset(file, name) for name in covered(file)]
+    rows = own_dataset(file, COMMITS)
     total = len(rows)
     salt, digest = salt_of(file), first_link(file)
     lengths = [0] * len(datasets)
@@ -161,6 +170,10 @@ def _pieces(dataset: Any, start: int, stop: int) -> Iterator[memoryview]:
         end = min(stop, (start // chunk + 1) * chunk)
         yield np.ascontiguousarray(dataset[start:end]).reshape(-1).view(np.uint8).data
         start = end
+
+
+def _type(dtype: np.dtype[Any]) -> Any:
+    return dtype.str if dtype.names is None else dtype.descr
 
 
 def text_of(group: Any, name: str) -> str:

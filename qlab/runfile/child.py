@@ -26,6 +26,7 @@ def examine(path: Path, role: str) -> dict[str, Any]:
         file = open_hdf5(path, role, sealed=False)
         try:
             checked = chain.check(file)
+            _touch_the_rest(file)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
             raise damaged(path, f"it cannot be read: {error}") from error
     except RunFileError as error:
@@ -36,6 +37,21 @@ def examine(path: Path, role: str) -> dict[str, Any]:
         "digest": checked.digest.hex(),
         "problem": checked.problem,
     }
+
+
+def _touch_the_rest(file: Any) -> None:
+    """Read whatever else a reader looks at, lest it is the first to do so."""
+    from .chain import attributes_of
+    from .schema import STATUS
+
+    file[STATUS][()].decode("ascii")
+
+    def visit(_: str, node: Any) -> None:
+        attributes_of(node)
+        if hasattr(node, "shape"):
+            node.id.get_storage_size()
+
+    file.visititems(visit)
 
 
 def _limit(seconds: int) -> None:

@@ -23,7 +23,7 @@ from .schema import Attribute
 __all__ = ["Column", "create_dataset"]
 
 _LEVEL = 1
-_BACKLOG = 256  # chunks waiting for a worker; beyond this they are stored as they are
+_BACKLOG_BYTES = 32 << 20  # waiting for a worker; chunks beyond this are stored as they are
 _SAMPLE = 4096
 _PAYS = 0.85  # a sample must shrink to this part of its size
 
@@ -81,8 +81,10 @@ class Column:
         self.row_bytes: int = self._element * int(np.prod(dataset.shape[1:], dtype=np.int64))
         self._chunk_rows: int = dataset.chunks[0]
         self._chunk_bytes: int = self._chunk_rows * self.row_bytes
+        self._backlog = max(4, _BACKLOG_BYTES // self._chunk_bytes)
         self._unfiltered = 0b11 if self._element > 1 else 0b1
-        self._pending = bytearray()  # the unfinished chunk, from its first byte
+        self.pending = bytearray()  # the unfinished chunk, from its first byte
+        self.start = 0  # bytes before it
         self._hashed = 0  # bytes of it that a commit covers; more than 0: it is on the disk
         self._full = 0  # chunks handed to the workers
         self._written = 0  # chunks of these on the disk
@@ -94,7 +96,7 @@ class Column:
     @property
     def size(self) -> int:
         """Bytes appended so far."""
-        return self._full * self._chunk_bytes + len(self._pending)
+        return self.start + len(self.pending)
 
     @property
     def rows(self) -> int:
@@ -107,18 +109,18 @@ class Column:
         Bytes objects are kept without a copy where they fill whole chunks;
         anything that could change afterwards is copied once.
         """
-        room = self._chunk_bytes - len(self._pending)
+        room = self._chunk_bytes - len(self.pending)
         if len(data) < room:
-            self._pending += data
+            self.pending += data
             return
         view = memoryview(data)
-        self._pending += view[:room]
-        self._hand_over(self._pending)
+        self.pending += view[:room]
+        self._hand_over(self.pending)
         while len(view) - room >= self._chunk_bytes:
             piece = view[room : room + self._chunk_bytes]
             self._hand_over(piece if isinstance(data, bytes) else bytes(piece))
             room += self._chunk_bytes
-        self._pending = bytearray(view[room:])
+        self.pending = bytearray(view[room:])
         self._write_ready(wait=False)
 
     def settle(self) -> list[bytes]:
@@ -130,12 +132,12 @@ class Column:
             The digests of the pieces added since the last call (see `chain`).
         """
         self._write_ready(wait=True)
-        if len(self._pending) > self._hashed:
-            self._digests.append(hashlib.sha256(memoryview(self._pending)[self._hashed :]).digest())
-            self._hashed = len(self._pending)
-            padding = bytes(self._chunk_bytes - len(self._pending))
+        if len(self.pending) > self._hashed:
+            self._digests.append(hashlib.sha256(memoryview(self.pending)[self._hashed :]).digest())
+            self._hashed = len(self.pending)
+            padding = bytes(self._chunk_bytes - len(self.pending))
             self._extend_to(self.rows)
-            self._write(self._full, bytes(self._pending) + padding, self._unfiltered)
+            self._write(self._full, bytes(self.pending) + padding, self._unfiltered)
         if self._unflushed:
             self.dataset.flush()
             self._unflushed = False
@@ -143,8 +145,8 @@ class Column:
         return digests
 
     def _hand_over(self, chunk: Bytes) -> None:
-        compress = self._hashed == 0 and len(self._jobs) < _BACKLOG
-        if len(self._jobs) >= 2 * _BACKLOG:
+        compress = self._hashed == 0 and len(self._jobs) < self._backlog
+        if len(self._jobs) >= 2 * self._backlog:
             self._write_ready(wait=True)
         self._jobs.append(
             self._workers.submit(
@@ -152,6 +154,7 @@ class Column:
             )
         )
         self._full += 1
+        self.start += self._chunk_bytes
         self._hashed = 0
 
     def _write_ready(self, *, wait: bool) -> None:

@@ -48,9 +48,11 @@ def declare(
     Raises
     ------
     RunFileMisuseError
-        If two datasets have one name, or a provenance text has none.
+        If two datasets have one name, a provenance text has none, or the start no time zone.
     """
     _check_names(datasets, provenance)
+    if start_utc.tzinfo is None:
+        raise RunFileMisuseError("the start has no time zone", remedy="give it in UTC")
     writer = this_process()
     attributes: dict[str, Attribute] = {
         "format": FORMAT,

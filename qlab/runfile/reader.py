@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from drivers.core.context import Kind, Status
 
-from .chain import attributes_of, covered, text_of
+from .chain import attributes_of, covered, own_dataset, text_of
 from .errors import CompanionMissingError, RunFileMisuseError
 from .liveness import Process, is_alive
 from .opening import damaged, open_hdf5
@@ -68,7 +68,7 @@ class _Part:
         self.file = open_hdf5(path, role, sealed=self.trust.seal is not None)
         try:
             # The commits first: what they cover is in datasets opened after them.
-            rows = self.file[COMMITS]
+            rows = own_dataset(self.file, COMMITS)
             self.commits: npt.NDArray[np.void] = rows[: self.trust.commits]
             if not len(self.commits):
                 raise damaged(path, "it holds no commit")
@@ -90,7 +90,7 @@ class _Part:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
         length = self.lengths[name]
         stop = length if stop is None else min(stop, length)
-        return np.asarray(self.file[name][start : max(start, stop)])
+        return np.asarray(own_dataset(self.file, name)[start : max(start, stop)])
 
     def payload(self, offset: int, length: int) -> bytes:
         start = offset - self._window_start

@@ -40,6 +40,7 @@ __all__ = ["RunWriter"]
 _COMMIT_BYTES = 32 << 20
 _COMMIT_SECONDS = 0.5
 _WORKERS = 2
+_NO_HEAP = int(Heap.NONE)
 _FINAL = (RunStatus.COMPLETE, RunStatus.ABORTED, RunStatus.FAILED)
 
 
@@ -133,7 +134,8 @@ class RunWriter:
         RunFileExistsError
             If the file or its companion exists.
         RunFileMisuseError
-            If two datasets have one name, or a provenance text has none.
+            If two datasets have one name, a provenance text has none, or the start no
+            time zone.
         RunFileWriteError
             If the files cannot be created.
         """
@@ -175,13 +177,14 @@ class RunWriter:
             try:
                 known = self._sources.get(source) or self._add_source(source)
                 number, heap, column, count = known
-                length = len(data) if type(data) is bytes else memoryview(data).nbytes
-                offset = 0
+                if type(data) is not bytes:
+                    data = memoryview(data).cast("B")
+                length = len(data)
                 if length:
-                    offset = column.size
+                    offset = column.start + len(column.pending)
                     column.extend(data)
                 else:
-                    heap = 2
+                    offset, heap = 0, _NO_HEAP
                 self._index.extend(
                     INDEX_ROW.pack(
                         self._records,
@@ -201,7 +204,7 @@ class RunWriter:
                 self._records += 1
                 if length > 65536 or self._monotonic() >= self._due:
                     self._commit_if_due()
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, KeyboardInterrupt) as error:
                 self._fail(error)
 
     def append(self, dataset: str, array: npt.ArrayLike) -> None:
@@ -259,8 +262,9 @@ class RunWriter:
             if not self._open:
                 self._refuse()
                 return
-            with self._failing():
-                self._commit()
+            if self._appended() > self._committed_bytes:
+                with self._failing():
+                    self._commit()
 
     def close(self, status: RunStatus | None = None) -> None:
         """Commit, write the status, close and seal; a second call does nothing.
@@ -347,15 +351,18 @@ class RunWriter:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, KeyboardInterrupt) as error:
             self._fail(error)
 
-    def _fail(self, error: Exception) -> NoReturn:
+    def _fail(self, error: BaseException) -> NoReturn:
+        # Also when cut short in the middle of a step: better an honest end than a broken chain.
         self._open = False
         self._failure = _write_error(self.path, error)
         self._workers.shutdown()
         for container in self._containers():
             container.give_up()
+        if isinstance(error, KeyboardInterrupt):
+            raise error
         raise self._failure from error
 
 
@@ -389,7 +396,7 @@ def _as_rows(array: npt.ArrayLike, column: Column, name: str) -> npt.NDArray[Any
     return np.ascontiguousarray(given, dataset.dtype)
 
 
-def _write_error(path: Path, error: Exception) -> RunFileWriteError:
+def _write_error(path: Path, error: BaseException) -> RunFileWriteError:
     cause = str(error).splitlines()[0] if str(error) else type(error).__name__
     return RunFileWriteError(
         f"the run file cannot be written ({cause})",
