@@ -1,0 +1,157 @@
+"""A simulated bench: devices, the plant that joins them, and their addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from drivers.core.errors import MisuseError
+from drivers.core.registry import simulator_class
+from drivers.simulated.device import Device
+from drivers.simulated.plant.link import LinkPlant
+from drivers.simulated.plant.parameters import LinkParameters
+from drivers.simulated.port import Connector, Port
+from drivers.simulated.time import BenchTime
+
+__all__ = ["Bench", "DeviceSpec", "PlantSpec", "build_bench", "connector_of"]
+
+_CONNECTORS: tuple[tuple[str, Connector], ...] = (
+    (r"GPIB\d*::.+", "gpib"),
+    (r"USB\d*::.+", "usb"),
+    (r"TCPIP\d*::.+::SOCKET", "socket"),
+    (r"TCPIP\d*::.+", "lan"),
+    (r"ASRL.+", "serial"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """One device and how it is wired.
+
+    Attributes
+    ----------
+    name : str
+        Name in the station.
+    simulator : str
+        Registered name of the simulated device.
+    addresses : tuple of str
+        VISA resource names; each takes the port of its kind.
+    settings : mapping
+        What the device is told about itself.
+    terminals : mapping of str to str
+        Terminal of the device to attribute of the plant, such as ``attenuators.0``.
+    inputs : mapping of str to str
+        Input of the device (a method that takes a bench time in ns) to the event
+        of the plant that drives it, such as ``marker_at_bob``.
+    """
+
+    name: str
+    simulator: str
+    addresses: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    terminals: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlantSpec:
+    """The physics between the devices: one link, with its figures."""
+
+    parameters: LinkParameters = field(default_factory=LinkParameters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """What has been built.
+
+    Attributes
+    ----------
+    devices : mapping of str to Device
+        Devices by name, with their fault switches.
+    resources : mapping of str to Port
+        Ports by VISA resource name, as the specification wrote them.
+    time : BenchTime
+        The bench's time, which owns its lock.
+    plant : LinkPlant
+        The physics.
+    """
+
+    devices: Mapping[str, Device]
+    resources: Mapping[str, Port]
+    time: BenchTime
+    plant: LinkPlant
+
+
+def build_bench(
+    devices: Sequence[DeviceSpec], plant: PlantSpec, seed: int, time: BenchTime
+) -> Bench:
+    """Build devices and plant and join them.
+
+    Raises
+    ------
+    MisuseError
+        Naming the device, for a simulator, setting, terminal, input or address
+        that does not exist.
+    """
+    physics = LinkPlant(plant.parameters, seed, time)
+    built: dict[str, Device] = {}
+    resources: dict[str, Port] = {}
+    for spec in devices:
+        try:
+            device = built[spec.name] = _device(spec, physics, time)
+            for address in spec.addresses:
+                resources[address] = device.port(connector_of(address))
+        except MisuseError as error:
+            raise error.located(spec.name, "") from None
+    return Bench(built, resources, time, physics)
+
+
+def connector_of(address: str) -> Connector:
+    """Return which connector of an instrument a VISA resource name means.
+
+    Raises
+    ------
+    MisuseError
+        If it is no resource name.
+    """
+    for pattern, connector in _CONNECTORS:
+        if re.fullmatch(pattern, address, re.IGNORECASE):
+            return connector
+    raise MisuseError(
+        f"{address!r} is no VISA resource name",
+        remedy="such as USB0::0x0957::0x1907::MY50001484::INSTR or ASRL3::INSTR",
+    )
+
+
+def _device(spec: DeviceSpec, plant: LinkPlant, time: BenchTime) -> Device:
+    kind = simulator_class(spec.simulator)
+    terminals = {name: _part(plant, where) for name, where in spec.terminals.items()}
+    try:
+        device: Device = kind(spec.name, time, terminals, **spec.settings)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, MisuseError):
+            raise
+        raise MisuseError(f"{spec.simulator}: {error}") from None
+    for name, event in spec.inputs.items():
+        subscribe = _attribute(plant, f"on_{event}", f"the plant has no event {event!r}")
+        subscribe(_attribute(device, name, f"{spec.simulator} has no input {name!r}"))
+    return device
+
+
+def _part(plant: LinkPlant, where: str) -> Any:
+    part: Any = plant
+    for step in where.split("."):
+        if step.isdigit() and isinstance(part, Sequence) and int(step) < len(part):
+            part = part[int(step)]
+        else:
+            part = _attribute(part, step, f"the plant has no {where!r}")
+    return part
+
+
+def _attribute(owner: Any, name: str, otherwise: str) -> Any:
+    if name.startswith("_") or not hasattr(owner, name):
+        public = (n for n in dir(owner) if not n.startswith("_"))
+        raise MisuseError(otherwise, remedy=f"there are {', '.join(public)}")
+    return getattr(owner, name)

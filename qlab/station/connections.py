@@ -1,0 +1,46 @@
+"""How a station reaches its instruments: VISA, serial ports, or its simulated bench."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from drivers.core.errors import NoConnectionError
+from drivers.core.link import Connect, LineSettings
+from drivers.core.serial_line import is_serial_address, serial_connector
+from drivers.core.transport import Transport
+from drivers.core.visa import visa_connector
+
+if TYPE_CHECKING:
+    from pyvisa import ResourceManager
+
+
+__all__ = ["real_connections"]
+
+
+def real_connections(library: str) -> Connect:
+    """Return a `Connect` for real addresses: pyserial where it serves, VISA elsewhere.
+
+    `library` is what pyvisa calls its VISA library, empty for its default. The
+    resource manager is opened with the first VISA address. It is never closed:
+    pyvisa shares it with the rest of the program.
+    """
+
+    @cache
+    def manager() -> ResourceManager:
+        import pyvisa
+
+        try:
+            return pyvisa.ResourceManager(library)
+        except (OSError, ValueError) as error:
+            raise NoConnectionError(
+                f"the VISA library {library!r} cannot be loaded: {error}",
+                remedy="see `qlab doctor`, and 'visa' in [station] of the station file",
+            ) from None
+
+    def connect(address: str, line: LineSettings) -> Transport:
+        if is_serial_address(address):
+            return serial_connector(address, line)
+        return visa_connector(manager())(address, line)
+
+    return connect

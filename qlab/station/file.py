@@ -1,0 +1,445 @@
+"""The station file: which instruments there are, what they are for, what they may do.
+
+A TOML text is read into frozen dataclasses; see `qlab station init` for a
+commented example. Reading needs no hardware and loads no driver;
+`qlab.station.check` then holds it against the drivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path as FilePath
+from typing import Any, Literal, TypeVar
+
+from qlab.errors import StationError
+from qlab.station.lines import Path
+from qlab.station.source import Source, near_miss, parse_toml
+from qlab.station.tables import read_dataclass, setting
+from qlab.station.toml import toml_text
+
+__all__ = [
+    "DEFAULT_STATION",
+    "EXPERIMENT_TABLES",
+    "SCHEMA",
+    "InstrumentEntry",
+    "Interlock",
+    "Limit",
+    "SafeEntry",
+    "SimulatedDevice",
+    "Simulation",
+    "StationFile",
+    "load_station",
+    "parse_station",
+    "read_table",
+]
+
+#: Version of the station file that this program reads.
+SCHEMA = 1
+#: Name of the packaged bench that is used where no station file is given.
+DEFAULT_STATION = "bench.toml"
+#: Tables that experiments and procedures read with `read_table`.
+EXPERIMENT_TABLES = ("bb84",)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    name: str = setting(doc="Name of the station")
+    schema: int = setting(SCHEMA, doc="Version of the station file's layout", low=1)
+    visa: str = setting("", doc="VISA library for pyvisa, such as '@py'; empty for its default")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstrumentEntry:
+    """One instrument: ``[instruments.NAME]``.
+
+    Attributes
+    ----------
+    driver, address : str
+        Name of the driver (`qlab instrument list --drivers`), and where it answers.
+    timeout_s, retries, baud_rate : float or int or None
+        Where they differ from the driver's own line settings.
+    """
+
+    driver: str = setting(doc="Name of the driver")
+    address: str = setting(doc="VISA resource, serial port or socket://HOST:PORT")
+    timeout_s: float | None = setting(
+        None, doc="Time for one reply", unit="s", low=0.001, high=3600
+    )
+    retries: int | None = setting(
+        None, doc="How often a query without answer is repeated", low=0, high=10
+    )
+    baud_rate: int | None = setting(
+        None, doc="Speed of a serial line", unit="bit/s", low=50, high=12_000_000
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a property may be set to: ``[limits]``, "instrument.path.property".
+
+    Attributes
+    ----------
+    min, max : float or None
+        Lowest and highest value, in the property's unit.
+    ramp : float or None
+        Largest change by one set.
+    """
+
+    min: float | None = setting(None, doc="Lowest value")
+    max: float | None = setting(None, doc="Highest value")
+    ramp: float | None = setting(None, doc="Largest change by one set", low=0.0)
+
+    def __post_init__(self) -> None:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.min is self.max is self.ramp is None:
+            raise ValueError("a limit has min, max or ramp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interlock:
+    """Attenuation that must be in the path while something is on: ``[[interlocks]]``.
+
+    Attributes
+    ----------
+    name : str
+        Name, for messages.
+    when : str
+        A property, such as ``laser.channel1.output``.
+    equals : bool, float or str
+        The value of `when` at which the interlock acts.
+    path : tuple of str
+        Attenuations in the path, in dB.
+    fixed_db, at_least_db : float
+        Attenuation that is always there, and the total that must be.
+    """
+
+    name: str = setting(doc="Name of the interlock")
+    when: str = setting(doc="Property that makes the interlock act")
+    equals: bool | float | str = setting(doc="Value of that property at which it acts")
+    path: tuple[str, ...] = setting(doc="Properties that attenuate, in dB")
+    fixed_db: float = setting(0.0, doc="Attenuation that is always there", unit="dB", low=0.0)
+    at_least_db: float = setting(doc="Total attenuation that is required", unit="dB", low=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SafeEntry:
+    """One step to the safe state: a property and its value, or "min" or "max"."""
+
+    target: str
+    value: bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedDevice:
+    """How one instrument is simulated: ``[simulation.devices.NAME]``.
+
+    Attributes
+    ----------
+    simulator : str
+        Registered name of the simulated device; that of the driver by default.
+    settings : mapping
+        What the device is told about itself.
+    terminals : mapping of str to str
+        Which part of the plant each of its connectors leads to.
+    inputs : mapping of str to str
+        Which event of the plant drives each of its inputs.
+    """
+
+    simulator: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    terminals: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The plant and the devices of a simulated station: ``[simulation]``."""
+
+    plant: str
+    parameters: Mapping[str, Any]
+    devices: Mapping[str, SimulatedDevice]
+
+
+@dataclass(frozen=True, eq=False)
+class StationFile:
+    """A station as its file says.
+
+    Attributes
+    ----------
+    name : str
+        Name of the station.
+    visa : str
+        Library for pyvisa; empty for its default.
+    instruments : mapping of str to InstrumentEntry
+    roles : mapping of str to str or tuple of str
+        What experiments ask for, and which instrument or channel it is.
+    limits : mapping of str to Limit
+    interlocks : tuple of Interlock
+    safe : tuple of SafeEntry
+        Steps to the safe state, in order.
+    simulation : Simulation or None
+        None for a station of real instruments.
+    tables : mapping
+        Tables of experiments, as they stand in the file; see `read_table`.
+    source : Source
+        The text's name and lines.
+    document : mapping
+        The whole text, parsed.
+    """
+
+    name: str
+    visa: str
+    instruments: Mapping[str, InstrumentEntry]
+    roles: Mapping[str, str | tuple[str, ...]]
+    limits: Mapping[str, Limit]
+    interlocks: tuple[Interlock, ...]
+    safe: tuple[SafeEntry, ...]
+    simulation: Simulation | None
+    tables: Mapping[str, Any]
+    source: Source = field(repr=False)
+    document: Mapping[str, Any] = field(repr=False)
+
+    def text(self) -> str:
+        """Return the station as canonical TOML; `parse_station` reads it back."""
+        return toml_text(self.document)
+
+
+def load_station(file: str | FilePath | None = None) -> StationFile:
+    """Read a station file, or the packaged default bench.
+
+    Raises
+    ------
+    StationError
+        Naming file, line, key and remedy.
+    """
+    if file is None:
+        packaged = resources.files("qlab.stations") / DEFAULT_STATION
+        return parse_station(packaged.read_text(encoding="utf-8"), f"default {DEFAULT_STATION}")
+    try:
+        text = FilePath(file).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise StationError(
+            f"cannot be read: {error.strerror}",
+            file=str(file),
+            remedy="`qlab station init FILE` writes one",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise StationError(f"not UTF-8 text at byte {error.start}", file=str(file)) from None
+    return parse_station(text.replace("\r\n", "\n"), str(file))
+
+
+def parse_station(text: str, name: str) -> StationFile:
+    """Read the text of a station file that is called `name`.
+
+    Raises
+    ------
+    StationError
+        Naming line, key and remedy.
+    """
+    document, source = parse_toml(text, name)
+    known = ("station", "instruments", "roles", "limits", "interlocks", "safe", "simulation")
+    for key in document:
+        if key not in known and key not in EXPERIMENT_TABLES:
+            source.unknown_key((key,), (*known, *EXPERIMENT_TABLES))
+    if "station" not in document:
+        raise StationError(
+            "there is no [station] table", file=name, remedy="add [station] with a name"
+        )
+    head = read_dataclass(source, ("station",), document["station"], _Head)
+    if head.schema > SCHEMA:
+        raise source.error(
+            ("station", "schema"),
+            f"schema {head.schema} is newer than this qlab, which reads {SCHEMA}",
+            remedy="update qlab",
+        )
+    instruments = _instruments(source, document)
+    return StationFile(
+        name=head.name,
+        visa=head.visa,
+        instruments=instruments,
+        roles=_roles(source, document, instruments),
+        limits=_limits(source, document, instruments),
+        interlocks=_interlocks(source, document, instruments),
+        safe=_safe(source, document, instruments),
+        simulation=_simulation(source, document, instruments),
+        tables={
+            name: _table(source, (name,), document[name])
+            for name in EXPERIMENT_TABLES
+            if name in document
+        },
+        source=source,
+        document=document,
+    )
+
+
+def read_table(station: StationFile, name: str, kind: type[_T]) -> _T:
+    """Read an experiment's table as a dataclass, with defaults for what is not there.
+
+    Raises
+    ------
+    StationError
+        For what is wrong in the table, with its line.
+    """
+    return read_dataclass(station.source, (name,), station.tables.get(name, {}), kind)
+
+
+_Instruments = Mapping[str, InstrumentEntry]
+
+
+def _instruments(source: Source, document: Mapping[str, Any]) -> dict[str, InstrumentEntry]:
+    found: dict[str, InstrumentEntry] = {}
+    users: dict[str, str] = {}
+    for name, table in _table(source, ("instruments",), document.get("instruments", {})).items():
+        path = ("instruments", name)
+        if not name.isidentifier():
+            raise source.error(
+                path, "an instrument's name has letters, digits and _", remedy="rename it"
+            )
+        entry = found[name] = read_dataclass(source, path, table, InstrumentEntry)
+        other = users.setdefault(entry.address.upper(), name)
+        if other != name:
+            raise source.error(
+                (*path, "address"), f"{entry.address} is the address of {other!r} already"
+            )
+    return found
+
+
+def _roles(
+    source: Source, document: Mapping[str, Any], instruments: _Instruments
+) -> dict[str, str | tuple[str, ...]]:
+    roles: dict[str, str | tuple[str, ...]] = {}
+    for role, target in _table(source, ("roles",), document.get("roles", {})).items():
+        path: Path = ("roles", role)
+        if isinstance(target, list):
+            for number, each in enumerate(target):
+                _known_target(source, (*path, number), each, instruments)
+            roles[role] = tuple(target)
+        else:
+            roles[role] = _known_target(source, path, target, instruments)
+    return roles
+
+
+def _limits(
+    source: Source, document: Mapping[str, Any], instruments: _Instruments
+) -> dict[str, Limit]:
+    limits = {}
+    for target, table in _table(source, ("limits",), document.get("limits", {})).items():
+        path = ("limits", target)
+        if isinstance(table, dict) and not table.keys() & {"min", "max", "ramp"}:
+            raise source.error(
+                path, "no min, max or ramp", remedy='a limit is "laser.power" = {max = 1.0}'
+            )
+        _known_target(source, path, target, instruments)
+        limits[target] = read_dataclass(source, path, table, Limit)
+    return limits
+
+
+def _interlocks(
+    source: Source, document: Mapping[str, Any], instruments: _Instruments
+) -> tuple[Interlock, ...]:
+    tables = document.get("interlocks", [])
+    if not isinstance(tables, list):
+        raise source.error(("interlocks",), "must be a list", remedy="write [[interlocks]]")
+    found = []
+    for number, table in enumerate(tables):
+        path: Path = ("interlocks", number)
+        interlock = read_dataclass(source, path, table, Interlock)
+        _known_target(source, (*path, "when"), interlock.when, instruments)
+        for position, target in enumerate(interlock.path):
+            _known_target(source, (*path, "path", position), target, instruments)
+        found.append(interlock)
+    return tuple(found)
+
+
+def _safe(
+    source: Source, document: Mapping[str, Any], instruments: _Instruments
+) -> tuple[SafeEntry, ...]:
+    table = _table(source, ("safe",), document.get("safe", {}))
+    for key in table:
+        if key != "steps":
+            source.unknown_key(("safe", key), ("steps",))
+    steps = table.get("steps", [])
+    if not isinstance(steps, list):
+        raise source.error(("safe", "steps"), "must be a list of [property, value]")
+    found = []
+    for number, step in enumerate(steps):
+        path: Path = ("safe", "steps", number)
+        if not isinstance(step, list) or len(step) != 2:
+            raise source.error(path, "must be [property, value]")
+        target, value = step
+        _known_target(source, path, target, instruments)
+        if not isinstance(value, (bool, int, float, str)):
+            raise source.error(path, "the value must be true, false, a number or a text")
+        found.append(SafeEntry(target, value))
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SimulationTable:
+    plant: Mapping[str, Any] = setting(doc="The physics: its kind and its figures")
+    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _simulation(
+    source: Source, document: Mapping[str, Any], instruments: _Instruments
+) -> Simulation | None:
+    if "simulation" not in document:
+        return None
+    top: Path = ("simulation",)
+    table = read_dataclass(source, top, document["simulation"], _SimulationTable)
+    parameters = dict(table.plant)
+    kind = parameters.pop("kind", "link")
+    if kind not in _PLANTS:
+        raise source.error((*top, "plant", "kind"), f"there is no plant {kind!r}", remedy="link")
+    devices = {}
+    for name, settings in table.devices.items():
+        path = (*top, "devices", name)
+        if name not in instruments:
+            source.unknown_key(path, instruments)
+        devices[name] = _device(source, path, settings, instruments[name])
+    for name, entry in instruments.items():
+        devices.setdefault(name, SimulatedDevice(entry.driver))
+    return Simulation(kind, parameters, devices)
+
+
+_PLANTS: tuple[Literal["link"], ...] = ("link",)
+
+
+def _device(
+    source: Source, path: Path, table: Mapping[str, Any], instrument: InstrumentEntry
+) -> SimulatedDevice:
+    settings = dict(table)
+    simulator = settings.pop("simulator", instrument.driver)
+    wiring: dict[str, Mapping[str, str]] = {}
+    for kind in ("terminals", "inputs"):
+        wiring[kind] = _table(source, (*path, kind), settings.pop(kind, {}))
+        for name, target in wiring[kind].items():
+            if not isinstance(target, str):
+                raise source.error((*path, kind, name), "must name a part of the plant")
+    if not isinstance(simulator, str):
+        raise source.error((*path, "simulator"), "must be the name of a simulator")
+    return SimulatedDevice(simulator, settings, **wiring)
+
+
+def _table(source: Source, path: Path, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise source.error(path, "must be a table")
+    return value
+
+
+def _known_target(source: Source, path: Path, target: Any, instruments: _Instruments) -> str:
+    if not isinstance(target, str):
+        raise source.error(path, "must be the name of an instrument or of a part of one")
+    instrument = target.split(".")[0]
+    if instrument not in instruments:
+        raise source.error(
+            path,
+            f"there is no instrument {instrument!r} in {target!r}",
+            remedy=near_miss(instrument, instruments),
+        )
+    return target

@@ -1,0 +1,378 @@
+"""An open station: instruments and roles, guarded by the station's limits."""
+
+from __future__ import annotations
+
+import contextlib
+import time as wall_time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from drivers.core import Instrument
+from drivers.core.context import Clock, Kind, Recorder, Status
+from drivers.core.errors import MisuseError
+from drivers.core.link import Connect, LineSettings
+from drivers.core.recording import recording_connector
+from qlab.errors import StationError, UsageError
+from qlab.station.check import SafeTarget, check_station
+from qlab.station.file import InstrumentEntry, StationFile, load_station
+from qlab.station.guard import StationGuard
+from qlab.station.safe import SAFE_DEADLINE_S, SafeStep, walk
+from qlab.station.source import near_miss
+from qlab.station.targets import Target, endpoint_class, endpoint_of, parse_target, property_of
+from qlab.station.toml import toml_text
+
+if TYPE_CHECKING:
+    from drivers.simulated.bench import Bench
+
+__all__ = ["Station", "TimeKind", "open_station"]
+
+TimeKind = Literal["virtual", "real"]
+
+
+def open_station(
+    file: str | FilePath | StationFile | None = None,
+    *,
+    seed: int | None = None,
+    time: TimeKind = "virtual",
+) -> Station:
+    """Return the station of a station file, by default the packaged simulated bench.
+
+    Instruments are opened when they are first asked for. Use it in a ``with``
+    block, which closes them.
+
+    Parameters
+    ----------
+    file : path or StationFile, optional
+        The station file.
+    seed : int, optional
+        Seed of a simulated station; by default one is drawn.
+    time : str
+        Time of a simulated station: ``virtual`` or ``real``.
+
+    Raises
+    ------
+    StationError
+        Naming file, line, key and remedy.
+    """
+    station = file if isinstance(file, StationFile) else load_station(file)
+    return Station(station, seed=seed, time=time)
+
+
+class Station:
+    """A station with its instruments, opened when they are first asked for.
+
+    Parameters
+    ----------
+    file : StationFile
+        What there is.
+    recorder : Recorder, optional
+        Takes a record of everything that crosses a transport.
+    connect : callable, optional
+        Gives the `Connect` of an instrument by name instead of the real or
+        simulated one, as a replay does; nothing simulated is built then.
+    seed : int, optional
+        Seed of the simulated plant, not negative; by default one is drawn.
+    time : str
+        Time of a simulated bench, ``virtual`` or ``real``; elsewhere time is real.
+
+    Raises
+    ------
+    StationError
+        If file and drivers do not fit together.
+    UsageError
+        For a seed without a simulated station.
+    """
+
+    def __init__(
+        self,
+        file: StationFile,
+        *,
+        recorder: Recorder | None = None,
+        connect: Callable[[str], Connect] | None = None,
+        seed: int | None = None,
+        time: TimeKind = "virtual",
+    ) -> None:
+        if seed is not None and file.simulation is None:
+            raise UsageError(
+                f"{file.source.name} is no simulated station, so it takes no seed",
+                remedy="leave the seed out, or name a simulated station",
+            )
+        self.file = file
+        checked = check_station(file)
+        self._drivers = checked.drivers
+        self._safe = checked.safe
+        self._guard = StationGuard(file, self._present_value)
+        self._instruments: dict[str, Instrument] = {}
+        self._closing = contextlib.ExitStack()
+        self._tap = None if recorder is None else _Tap(recorder)
+        #: The simulated bench; None for real instruments and in a replay.
+        self.bench: Bench | None = None
+        self._clock: Clock = _WallClock()
+        self._connect_to = connect or self._own_connections(seed, time)
+
+    @property
+    def name(self) -> str:
+        """Name of the station."""
+        return self.file.name
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the instruments are simulated, here or when the run was made."""
+        return self.file.simulation is not None
+
+    @property
+    def clock(self) -> Clock:
+        """The bench's time, or the wall clock from the moment the station was opened."""
+        return self._clock
+
+    def instrument(self, name: str) -> Instrument:
+        """Return an instrument, opened.
+
+        Raises
+        ------
+        StationError
+            If the station has none of this name.
+        DriverError
+            If it cannot be opened.
+        """
+        instrument = self._closed_instrument(name)
+        if not instrument.link.is_open:
+            instrument.open()
+        return instrument
+
+    def role(self, name: str) -> Any:
+        """Return what plays a role: an instrument, a channel of one, or a list of them.
+
+        Raises
+        ------
+        StationError
+            If the station file gives nobody the role.
+        """
+        roles = self.file.roles
+        if name not in roles:
+            raise StationError(
+                f"nothing plays the role {name!r}",
+                file=self.file.source.name,
+                line=self.file.source.line(("roles",)),
+                key="roles",
+                remedy=f'add a line such as: {name} = "INSTRUMENT.channel1"',
+            )
+        target = roles[name]
+        if isinstance(target, str):
+            return self._endpoint(target)
+        return [self._endpoint(each) for each in target]
+
+    def open_all(self) -> None:
+        """Open every instrument of the station, in the order of its file.
+
+        Raises
+        ------
+        DriverError
+            For the first that cannot be opened.
+        """
+        for name in self.file.instruments:
+            self.instrument(name)
+
+    def get(self, target: str) -> Any:
+        """Return the value of a property such as ``laser.channel1.power_dbm``.
+
+        Raises
+        ------
+        MisuseError
+            If there is no such property.
+        """
+        endpoint, parsed = self._with_property(target)
+        return getattr(endpoint, parsed.name)
+
+    def set(self, target: str, value: Any) -> None:
+        """Set a property; a text is read as a person would type the value.
+
+        Raises
+        ------
+        MisuseError
+            If there is no such property, or the value is out of the manual's range.
+        LimitError
+            If the station forbids it.
+        """
+        endpoint, parsed = self._with_property(target)
+        declared = property_of(type(endpoint), parsed)
+        if isinstance(value, str):
+            value = declared.from_text(value)
+        setattr(endpoint, parsed.name, value)
+
+    def to_safe_state(self, deadline_s: float = SAFE_DEADLINE_S) -> list[SafeStep]:
+        """Drive the outputs to their safe state, whatever fails on the way.
+
+        Limits and interlocks do not stand in the way. If a step still hangs
+        after `deadline_s`, nothing that it does later is recorded any more.
+
+        Returns
+        -------
+        list of SafeStep
+            One for each step of the station file, in order.
+        """
+        share_s = deadline_s / (2 * max(len(self._safe), 1))
+        steps = [
+            (entry.target, step.value, partial(self._make_safe, step, share_s))
+            for entry, step in zip(self.file.safe, self._safe, strict=True)
+        ]
+        with self._guard.lifted():
+            results, finished = walk(steps, deadline_s)
+        if not finished and self._tap is not None:
+            self._tap.cut()
+        return results
+
+    def resolved_toml(self) -> str:
+        """Return the station as canonical TOML; `parse_station` reads it back.
+
+        Where the bench was built here, the figures of its plant are written out.
+        """
+        if self.bench is None:
+            return self.file.text()
+        from qlab.station.simulation import resolved_document
+
+        return toml_text(resolved_document(self.file))
+
+    def close(self) -> None:
+        """Close all instruments and the bench; a second close does nothing."""
+        instruments, self._instruments = self._instruments, {}
+        with self._closing:
+            for instrument in instruments.values():
+                self._closing.callback(instrument.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        kind = "simulated" if self.simulated else "real"
+        return f"<Station {self.name}: {len(self.file.instruments)} {kind} instruments>"
+
+    def _own_connections(self, seed: int | None, time: TimeKind) -> Callable[[str], Connect]:
+        if self.file.simulation is None:
+            from qlab.station.connections import real_connections
+
+            connect = real_connections(self.file.visa)
+        else:
+            from qlab.station.connections import bench_connections
+            from qlab.station.simulation import simulated_bench
+
+            self.bench = simulated_bench(self.file, seed, time)
+            self._clock = _BenchClock(self.bench)
+            connect = bench_connections(self.bench, self._closing)
+        return lambda name: connect
+
+    def _closed_instrument(self, name: str) -> Instrument:
+        if name not in self._instruments:
+            self._instruments[name] = self._built(name)
+        return self._instruments[name]
+
+    def _built(self, name: str) -> Instrument:
+        if name not in self.file.instruments:
+            raise StationError(
+                f"there is no instrument {name!r}",
+                file=self.file.source.name,
+                remedy=near_miss(name, self.file.instruments),
+            )
+        entry = self.file.instruments[name]
+        connect = self._connect_to(name)
+        if self._tap is not None:
+            connect = recording_connector(name, connect, self._tap)
+        instrument = self._drivers[name](name, entry.address, connect)
+        instrument.link.line = _line(instrument.link.line, entry)
+        instrument.station_guard = self._guard
+        return instrument
+
+    def _endpoint(self, text: str) -> Any:
+        target = parse_target(text, with_property=False)
+        return endpoint_of(self.instrument(target.instrument), target)
+
+    def _with_property(self, text: str) -> tuple[Any, Target]:
+        target = parse_target(text, with_property=True)
+        if target.instrument in self._drivers:  # say what is wrong before anything is opened
+            driver = self._drivers[target.instrument]
+            property_of(endpoint_class(driver, target), target)
+        return endpoint_of(self.instrument(target.instrument), target), target
+
+    def _present_value(self, text: str) -> object:
+        """Return what a property is set to, for the guard; None if it cannot be read."""
+        target = parse_target(text, with_property=True)
+        declared = property_of(endpoint_class(self._drivers[target.instrument], target), target)
+        return None if declared.query is None else self.get(text)
+
+    def _make_safe(self, step: SafeTarget, timeout_s: float) -> None:
+        """Take one step, with less patience than usual."""
+        name = step.target.instrument
+        link = self._closed_instrument(name).link
+        usual = link.line
+        link.line = replace(usual, timeout_s=min(usual.timeout_s, timeout_s))
+        try:
+            instrument = self.instrument(name)
+            link.transport.timeout_s = link.line.timeout_s
+            setattr(endpoint_of(instrument, step.target), step.target.name, step.value)
+        finally:
+            link.line = usual
+            if link.is_open:
+                link.transport.timeout_s = usual.timeout_s
+
+
+def _line(line: LineSettings, entry: InstrumentEntry) -> LineSettings:
+    given = {
+        "timeout_s": entry.timeout_s,
+        "retries": entry.retries,
+        "baud_rate": entry.baud_rate,
+    }
+    return replace(line, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]  # one type a key
+
+
+class _Tap:
+    """Passes records on until it is cut."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._record = recorder.record
+        self._is_cut = False
+
+    def record(
+        self,
+        source: str,
+        kind: Kind,
+        data: bytes | bytearray | memoryview = b"",
+        *,
+        session: int = 0,
+        requested: int = 0,
+        status: Status = Status.OK,
+    ) -> None:
+        if self._is_cut:
+            raise MisuseError("the record was closed before the instrument answered")
+        self._record(source, kind, data, session=session, requested=requested, status=status)
+
+    def cut(self) -> None:
+        """Let what a hanging instrument does later come to nothing."""
+        self._is_cut = True
+
+
+class _WallClock:
+    def __init__(self) -> None:
+        self._start_ns = wall_time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return wall_time.monotonic_ns() - self._start_ns
+
+    def sleep(self, seconds: float) -> None:
+        wall_time.sleep(max(seconds, 0.0))
+
+
+class _BenchClock:
+    def __init__(self, bench: Bench) -> None:
+        self._time = bench.time
+
+    def now_ns(self) -> int:
+        return self._time.now_ns()
+
+    def sleep(self, seconds: float) -> None:
+        self._time.wait_until(self._time.now_ns() + round(seconds * 1e9))

@@ -1,0 +1,89 @@
+"""The way to the safe state: every step is tried, and it ends in bounded time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qlab.errors import one_line
+
+__all__ = ["SAFE_DEADLINE_S", "SafeStep", "walk"]
+
+#: Time for the whole way, unless the caller says otherwise.
+SAFE_DEADLINE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SafeStep:
+    """What became of one step.
+
+    Attributes
+    ----------
+    target : str
+        The property, as in ``laser.channel1.output``.
+    value : object
+        What it was to be set to.
+    error : str
+        Why it was not, in one line; empty if it was.
+    cause : Exception or None
+        The exception behind `error`.
+    """
+
+    target: str
+    value: Any
+    error: str = ""
+    cause: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the instrument took the value."""
+        return not self.error
+
+
+def walk(
+    steps: Sequence[tuple[str, Any, Callable[[], None]]], deadline_s: float
+) -> tuple[list[SafeStep], bool]:
+    """Take each step, whatever became of the one before.
+
+    The steps are taken in a thread of their own, so that neither a second
+    Ctrl-C nor an instrument that hangs can stop the way: what has not been
+    reached after `deadline_s` is reported as such.
+
+    Returns
+    -------
+    results : list of SafeStep
+        One for each step.
+    finished : bool
+        False if a step still hangs.
+    """
+    results: list[SafeStep] = []
+    late = threading.Event()
+
+    def take_all() -> None:
+        for target, value, take in steps:
+            if late.is_set():
+                return
+            try:
+                take()
+            except Exception as error:  # noqa: BLE001 - the next step is taken whatever happens
+                results.append(SafeStep(target, value, one_line(error), error))
+            else:
+                results.append(SafeStep(target, value))
+
+    worker = threading.Thread(target=take_all, name="safe state", daemon=True)
+    worker.start()
+    end = time.monotonic() + deadline_s
+    while worker.is_alive() and (left := end - time.monotonic()) > 0:
+        try:
+            worker.join(left)
+        except KeyboardInterrupt:  # heard already, and no reason to leave the laser on
+            continue
+    finished = not worker.is_alive()
+    late.set()
+    reached = list(results)
+    for target, value, _ in steps[len(reached) :]:
+        reached.append(SafeStep(target, value, f"not done within {deadline_s:g} s"))
+    return reached, finished

@@ -1,0 +1,65 @@
+"""From a station file to its simulated bench."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Literal
+
+from drivers.core.errors import MisuseError
+from drivers.simulated.bench import Bench, DeviceSpec, PlantSpec, build_bench
+from drivers.simulated.plant.parameters import LinkParameters
+from drivers.simulated.time import RealTime, VirtualTime
+from qlab.station.file import Simulation, StationFile
+from qlab.station.tables import plain, read_dataclass
+
+__all__ = ["resolved_document", "simulated_bench"]
+
+_PLANT = ("simulation", "plant")
+
+
+def simulated_bench(file: StationFile, seed: int | None, time: Literal["virtual", "real"]) -> Bench:
+    """Build the bench of a simulated station.
+
+    Raises
+    ------
+    StationError
+        For what the devices or the plant refuse, with the line.
+    """
+    simulation = _simulation(file)
+    specs = [
+        DeviceSpec(
+            name,
+            device.simulator,
+            (file.instruments[name].address,),
+            device.settings,
+            device.terminals,
+            device.inputs,
+        )
+        for name, device in simulation.devices.items()
+    ]
+    plant = PlantSpec(_parameters(file))
+    seed = secrets.randbits(63) if seed is None else seed
+    try:
+        return build_bench(specs, plant, seed, VirtualTime() if time == "virtual" else RealTime())
+    except MisuseError as error:
+        path = ("simulation", "devices", error.instrument)
+        raise file.source.error(path, error.message, remedy=error.remedy) from None
+    except ValueError as error:
+        raise file.source.error(_PLANT, str(error)) from None
+
+
+def resolved_document(file: StationFile) -> dict[str, Any]:
+    """Return the station's document with all figures of its plant written out."""
+    simulation = dict(file.document["simulation"])
+    simulation["plant"] = {"kind": _simulation(file).plant, **plain(_parameters(file))}
+    return {**file.document, "simulation": simulation}
+
+
+def _parameters(file: StationFile) -> LinkParameters:
+    return read_dataclass(file.source, _PLANT, _simulation(file).parameters, LinkParameters)
+
+
+def _simulation(file: StationFile) -> Simulation:
+    if file.simulation is None:
+        raise MisuseError(f"{file.source.name} is no simulated station")
+    return file.simulation
