@@ -22,11 +22,14 @@ from qlab.errors import ExitCode, QlabError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from protocols.secret import SecretBits
     from qlab.station import Station
 
 __all__ = [
     "AbortFlag",
     "DataSink",
+    "KeyFacts",
+    "KeySink",
     "Progress",
     "RunAbortedError",
     "RunClock",
@@ -73,10 +76,14 @@ class Tap:
 
     _STOPS = frozenset((Kind.WRITE, Kind.READ, Kind.CLOCK, Kind.ENTROPY, Kind.MESSAGE))
 
-    def __init__(self, recorder: Recorder, flag: AbortFlag) -> None:
-        self._record = recorder.record
+    def __init__(self, flag: AbortFlag) -> None:
+        self._recorder: Recorder | None = None
         self._flag = flag
         self._shielded = False
+
+    def attach(self, recorder: Recorder) -> None:
+        """Name the recorder; what is recorded before is lost."""
+        self._recorder = recorder
 
     def record(
         self,
@@ -89,9 +96,13 @@ class Tap:
         status: Status = Status.OK,
     ) -> None:
         """Append a record; see `drivers.core.context.Recorder`."""
-        self._record(source, kind, data, session=session, requested=requested, status=status)
+        if self._recorder is None:
+            return
+        self._recorder.record(
+            source, kind, data, session=session, requested=requested, status=status
+        )
         if self._flag.reason and not self._shielded and kind in self._STOPS:
-            self._record(source, Kind.ABORT, self._flag.reason.encode(), session=session)
+            self._recorder.record(source, Kind.ABORT, self._flag.reason.encode(), session=session)
             raise RunAbortedError(self._flag.reason)
 
     @contextmanager
@@ -179,6 +190,22 @@ class DataSink(Protocol):
         """Append rows to the declared dataset ``/data/NAME``."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What goes into the key store beside a key; see `qlab.keystore.KeyRecord`."""
+
+    eps_sec: float
+    eps_cor: float
+    proof: str
+
+
+class KeySink(Protocol):
+    """Takes a run's final key; in a replay it takes it nowhere."""
+
+    def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
+        """Keep a key until the run has ended well, then store it."""
+
+
 class Progress(Protocol):
     """Shows how far a run is; never influences it."""
 
@@ -214,7 +241,9 @@ class RunContext:
     recorder : Recorder
         The journal, for messages and notes of the experiment itself.
     data : DataSink
-        Declared data and results.
+        Declared data.
+    keys : KeySink
+        Where a final key goes.
     progress : Progress
         Display for a person.
     seeded : bool
@@ -226,6 +255,7 @@ class RunContext:
     entropy: Entropy
     recorder: Recorder
     data: DataSink
+    keys: KeySink
     progress: Progress
     seeded: bool
 

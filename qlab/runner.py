@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-
+from protocols.secret import SecretBits
 from qlab.context import (
     AbortFlag,
+    KeyFacts,
     Progress,
     RunAbortedError,
     RunClock,
@@ -31,6 +32,7 @@ from qlab.context import (
 )
 from qlab.errors import UsageError, one_line
 from qlab.experiments import Experiment, experiment
+from qlab.keystore import KeyRecord, KeyStore
 from qlab.provenance import provenance
 from qlab.runfile.schema import RunStatus
 from qlab.runfile.writer import RunWriter
@@ -70,6 +72,7 @@ def run_experiment(
     seed: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    key_store: KeyStore | None = None,
 ) -> Outcome:
     """Run an experiment and write its run file.
 
@@ -88,6 +91,8 @@ def run_experiment(
         Options that replace those of the station's table.
     progress : Progress, optional
         Display.
+    key_store : KeyStore, optional
+        Where a final key goes; the user's own by default.
 
     Returns
     -------
@@ -116,11 +121,13 @@ def run_experiment(
     started = datetime.now(UTC)
     resolved = parse_station(config, station_file.source.name)
     flag = AbortFlag()
-    station = Station(resolved, seed=seed)
+    tap = Tap(flag)
+    station = Station(resolved, seed=seed, recorder=tap)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     writer = RunWriter.create(
         output,
         experiment=name,
-        run_id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        run_id=run_id,
         start_utc=started,
         config=config,
         provenance=provenance(seed),
@@ -129,8 +136,8 @@ def run_experiment(
         operational=not simulated,
         clock=station.clock.now_ns,
     )
-    tap = Tap(writer, flag)
-    station.record_to(tap)
+    tap.attach(writer)
+    keys = _Keys()
     entropy = SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap)
     ctx = RunContext(
         station=station,
@@ -138,6 +145,7 @@ def run_experiment(
         entropy=entropy,
         recorder=tap,
         data=_FileSink(writer),
+        keys=keys,
         progress=progress or SilentProgress(),
         seeded=seed is not None,
     )
@@ -147,6 +155,8 @@ def run_experiment(
             outcome = conduct(planned, ctx, tap.shielded)
             writer.result(outcome.results)
             writer.close(outcome.status)
+        if outcome.status is RunStatus.COMPLETE:
+            keys.store(key_store or KeyStore(), run_id, fit_for_use=not simulated)
     finally:
         station.close()
         if outcome is None:
@@ -181,9 +191,37 @@ def conduct(
         results = {"error": one_line(error), "error_type": type(error).__name__}
     with shielded():
         steps = ctx.station.to_safe_state(SAFE_STATE_S)
-        results["safe_state"] = [step.as_dict() for step in steps]
-        ctx.station.close_instruments()
+        for step in steps:
+            if isinstance(step.cause, fatal):
+                raise step.cause
+        results["safe_state"] = [
+            {"target": step.target, "value": step.value, "error": step.error} for step in steps
+        ]
+        ctx.station.close()
     return Outcome(status, results, error)
+
+
+class _Keys:
+    """Holds a final key until the run file is closed."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[SecretBits, KeyFacts]] = []
+
+    def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
+        self._held.append((key, facts))
+
+    def store(self, key_store: KeyStore, run_id: str, *, fit_for_use: bool) -> None:
+        for number, (key, facts) in enumerate(self._held):
+            record = KeyRecord(
+                f"{run_id}-{number}",
+                run_id,
+                len(key),
+                facts.eps_sec,
+                facts.eps_cor,
+                facts.proof,
+                fit_for_use,
+            )
+            key_store.add(record, key.reveal())
 
 
 class _FileSink:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ class JournalSource(Protocol):
         """All believed records, in order."""
 
     @property
-    def sources(self) -> list[str]:
+    def sources(self) -> Sequence[str]:
         """Names of the sources by number."""
 
     def payload(self, row: int) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from drivers.core.link import Connect
-from qlab.context import Progress, RunContext, SeededEntropy, SilentProgress
+from protocols.secret import SecretBits
+from qlab.context import KeyFacts, Progress, RunContext, SeededEntropy, SilentProgress
 from qlab.errors import QlabError
 from qlab.experiments import Experiment, experiment
 from qlab.provenance import platform_mark
@@ -120,6 +121,7 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             entropy=ReplayEntropy(journal, seed),
             recorder=recorder,
             data=sink,
+            keys=_NoKeys(),
             progress=progress or SilentProgress(),
             seeded=seed is not None,
         )
@@ -174,6 +176,7 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
             else ReplayEntropy(journal, None),
             recorder=recorder,
             data=ReplaySink(_Recorded(run), ended=True),
+            keys=_NoKeys(),
             progress=progress or SilentProgress(),
             seeded=seed is not None,
         )
@@ -183,6 +186,11 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
 class _NoRecord:
     def record(self, source: str, kind: Any, data: Any = b"", **more: Any) -> None:
         """Keep nothing."""
+
+
+class _NoKeys:
+    def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
+        """Let the key go: a replay proves that it could be made, no more."""
 
 
 def _rebuild(run: RunFile, connect: Callable[[str], Connect]) -> tuple[Experiment, Station]:

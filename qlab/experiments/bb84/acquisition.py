@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +27,14 @@ from protocols.bb84.settings import (
 )
 from protocols.bb84.sifting import Detections, detections
 from protocols.bb84.slots import SlotGrid, estimate_delay, locate_clicks, phase_histogram
+from protocols.entropy import Entropy
+from protocols.errors import ParameterError
 from qlab.context import RunContext
 from qlab.errors import QlabError
 from qlab.experiments.bb84.options import Bb84Options
 from qlab.experiments.bb84.source import LevelTable, intensity_levels, phase_levels
 
-__all__ = ["Acquisition", "Block", "BlockPlan", "block_plans"]
+__all__ = ["Acquisition", "Block", "BlockPlan", "NoSignalError", "block_plans", "detect"]
 
 #: Records shorter than any generator's minimum are filled up to this length.
 _SHORT_RECORD = 64
@@ -59,10 +60,11 @@ class Block:
 
     plan: BlockPlan
     detections: Detections
+    events: int
     delays_s: tuple[float, float]
 
 
-def block_plans(ctx: RunContext, options: Bb84Options) -> Iterator[BlockPlan]:
+def block_plans(entropy: Entropy, options: Bb84Options) -> Iterator[BlockPlan]:
     """Draw each block's settings from the streams of Alice and Bob, one after another."""
     p_alice, p_bob = dyadic(options.p_z_alice), dyadic(options.p_z_bob)
     probabilities = [dyadic(p) for p in options.probabilities]
@@ -71,8 +73,10 @@ def block_plans(ctx: RunContext, options: Bb84Options) -> Iterator[BlockPlan]:
     while left > 0:
         slots = min(left, options.block_slots)
         need = alice_entropy_bytes(slots, p_alice, probabilities)
-        alice = alice_settings(ctx.entropy.take("alice", need), slots, p_alice, probabilities)
-        basis = bob_settings(ctx.entropy.take("bob", bob_entropy_bytes(slots, p_bob)), slots, p_bob)
+        alice = alice_settings(entropy.take("alice/settings", need), slots, p_alice, probabilities)
+        basis = bob_settings(
+            entropy.take("bob/settings", bob_entropy_bytes(slots, p_bob)), slots, p_bob
+        )
         yield BlockPlan(index, slots, alice, basis)
         left -= slots
         index += 1
@@ -196,104 +200,90 @@ class Acquisition:
                 )
             clock.sleep(0.5)
 
-    def send(self, plan: BlockPlan) -> Block:
-        """Load a block's pattern, send it, and return Bob's detections."""
-        self._load(plan)
-        ticks, lines, marker = self._play(plan)
-        found, delays = self.detect(plan, ticks, lines, marker)
-        return Block(plan, found, delays)
+    def send(self, plan: BlockPlan, *, loaded: bool = False) -> Block:
+        """Send a block's pattern, after loading it if need be, and return Bob's detections."""
+        if not loaded:
+            self._load(plan)
+        ticks, lines = self._play(plan)
+        return detect(self._options, plan, ticks, lines)
 
     def _load(self, plan: BlockPlan) -> None:
         samples = self._options.samples_per_slot
         name = f"block{plan.index}"
-        symbols = {
-            "intensity": (self._intensity, plan.alice.intensity),
-            "phase_alice": (
-                self._phase_alice,
-                alice_phase(plan.alice.bit, plan.alice.basis),
-            ),
-            "phase_bob": (self._phase_bob, bob_phase(plan.bob_basis)),
-        }
-        for role, (table, chosen) in symbols.items():
+        phase = alice_phase(plan.alice.bit, plan.alice.basis)
+        for role, table, symbols in (
+            ("intensity", self._intensity, plan.alice.intensity),
+            ("phase_alice", self._phase_alice, phase),
+            ("phase_bob", self._phase_bob, bob_phase(plan.bob_basis)),
+        ):
             channel = self._role(role)
-            channel.load(name, table.record(chosen, samples))
+            channel.load(name, table.record(symbols, samples))
             channel.play_once_on("external" if role == "phase_bob" else "software")
 
-    def _play(self, plan: BlockPlan) -> tuple[NDArray[np.int64], NDArray[np.uint8], int]:
+    def _play(self, plan: BlockPlan) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         light_s = plan.slots / self._options.slot_rate_hz
         tagger = self._role("tagger")
         tagger.start(light_s + _MARGIN_S)
         self._role("generator_alice").trigger()
-        ticks: list[NDArray[np.int64]] = []
-        lines: list[NDArray[np.uint8]] = []
+        ticks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        lines: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
         for stamps in tagger.collect(self._ctx.clock):
             ticks.append(stamps.ticks)
             lines.append(stamps.channels)
             self._ctx.data.append("timestamps", stamps.ticks)
             self._ctx.data.append("detectors", stamps.channels)
         self.live_s += light_s
-        times = np.concatenate([np.empty(0, np.int64), *ticks])
-        channels = np.concatenate([np.empty(0, np.uint8), *lines])
+        times = np.concatenate(ticks)
         self._ctx.data.append("block_events", np.array([times.size], np.int64))
-        return times, channels, self._marker(times, channels)
+        return times, np.concatenate(lines)
 
-    def _marker(self, ticks: NDArray[np.int64], lines: NDArray[np.uint8]) -> int:
-        markers = ticks[lines == self._options.marker_line]
-        if markers.size != 1:
-            raise InstrumentFaultError(
-                f"{markers.size} block markers on line {self._options.marker_line} instead of one",
-                remedy="check the sync output of Alice's generator and its cable",
-                instrument=self._role("tagger").path,
-            )
-        return int(markers[0])
 
-    def detect(
-        self,
-        plan: BlockPlan,
-        ticks: NDArray[np.int64],
-        lines: NDArray[np.uint8],
-        marker: int,
-    ) -> tuple[Detections, tuple[float, float]]:
-        """Place the events in slots, with each detector's delay found in the data."""
-        options = self._options
-        tick: Fraction = self._role("tagger").tick_s
-        period = 1 / Fraction(options.slot_rate_hz)
-        first, second = (
-            self._delay(ticks[lines == line], marker, tick, period, line)
-            for line in options.detector_lines
+def detect(
+    options: Bb84Options, plan: BlockPlan, ticks: NDArray[np.int64], lines: NDArray[np.uint8]
+) -> Block:
+    """Place the events of one block in slots, with each detector's delay found in the data.
+
+    Raises
+    ------
+    NoSignalError
+        If there is not one marker, or the clicks do not follow the pulses.
+    """
+    markers = ticks[lines == options.marker_line]
+    if markers.size != 1:
+        raise NoSignalError(
+            f"block {plan.index}: {markers.size} markers on the tagger's line "
+            f"{options.marker_line} instead of one",
+            remedy="check the sync output of Alice's generator and its cable",
         )
-        grid = SlotGrid(
-            tick, period, Fraction(options.window_s).limit_denominator(10**12), (first, second)
-        )
-        channels = (options.detector_lines[0], options.detector_lines[1])
-        clicks = locate_clicks(ticks, lines, marker, grid, channels)
-        dead_time = Fraction(options.dead_time_s).limit_denominator(10**12)
-        return detections(clicks, plan.slots, dead_time), (float(first), float(second))
+    marker = int(markers[0])
+    tick = Fraction(options.tick_ps, 10**12)
+    period = 1 / Fraction(options.slot_rate_hz)
+    first, second = (
+        _delay(ticks[lines == line], marker, tick, period, line) for line in options.detector_lines
+    )
+    window = Fraction(round(options.window_s * 1e12), 10**12)
+    grid = SlotGrid(tick, period, window, (first, second))
+    channels = (options.detector_lines[0], options.detector_lines[1])
+    clicks = locate_clicks(ticks, lines, marker, grid, channels)
+    dead_time = Fraction(round(options.dead_time_s * 1e12), 10**12)
+    found = detections(clicks, plan.slots, dead_time)
+    return Block(plan, found, int(ticks.size), (float(first), float(second)))
 
-    def _delay(
-        self, ticks: NDArray[np.int64], marker: int, tick: Fraction, period: Fraction, line: int
-    ) -> Fraction:
-        """Return the delay from the marker, less than one slot, in whole picoseconds."""
-        histogram = phase_histogram(ticks, marker, tick, period, _DELAY_BINS)
-        try:
-            delay_s, _ = estimate_delay(histogram, float(period))
-        except ValueError as error:
-            raise NoSignalError(
-                f"detector on line {line}: {error}",
-                remedy="check bias, attenuation, delays and that the detectors are on",
-            ) from None
-        return Fraction(round(delay_s * 1e12), 10**12)
+
+def _delay(
+    ticks: NDArray[np.int64], marker: int, tick: Fraction, period: Fraction, line: int
+) -> Fraction:
+    """Return the delay from the marker, less than one slot, in whole picoseconds."""
+    histogram = phase_histogram(ticks, marker, tick, period, _DELAY_BINS)
+    try:
+        delay_s, _ = estimate_delay(histogram, float(period))
+    except ParameterError as error:
+        raise NoSignalError(
+            f"detector on line {line}: {error}",
+            remedy="check bias, attenuation, delays and that the detectors are on",
+        ) from None
+    return Fraction(round(delay_s * 1e12), 10**12)
 
 
 class NoSignalError(QlabError):
     """The detections do not follow the pulses."""
-
-
-def acquisition_facts(photons: MeanPhotonNumber, acquisition: Acquisition) -> dict[str, Any]:
-    """Return what the summary says of the light."""
-    return {
-        "mean_photon_number": photons.realised,
-        "mean_photon_number_u": photons.standard_uncertainty,
-        "attenuation_db": list(photons.settings_db),
-        "live_s": acquisition.live_s,
-    }

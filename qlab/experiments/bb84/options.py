@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from protocols.bb84.distillation import PhaseRandomisation
 from qlab.station.tables import setting
 
 __all__ = ["Bb84Options"]
@@ -30,7 +31,7 @@ class Bb84Options:
     )
     p_z_alice: float = setting(0.7, doc="Alice's probability of the key basis.", low=0.0, high=1.0)
     p_z_bob: float = setting(0.7, doc="Bob's probability of the key basis.", low=0.0, high=1.0)
-    phase_randomisation: str = setting(
+    phase_randomisation: PhaseRandomisation = setting(
         "modulated",
         doc="How the source's phase is randomised.",
         choices=("none", "gain-switched", "modulated"),
@@ -80,6 +81,7 @@ class Bb84Options:
     detector_lines: tuple[int, ...] = setting(
         (1, 2), doc="The tagger's lines of detectors 0 and 1.", low=0, high=64
     )
+    tick_ps: int = setting(2000, doc="The tagger's tick.", unit="ps", low=1, high=1_000_000)
     marker_line: int = setting(3, doc="The tagger's line of the block marker.", low=0, high=64)
     dead_time_s: float = setting(
         1e-6, doc="Longest dead time of the detectors.", unit="s", low=0.0, high=1e-3
@@ -103,6 +105,9 @@ class Bb84Options:
     detector_efficiency: float = setting(0.2, doc="Expected efficiency.", low=0.0, high=1.0)
     dark_rate_hz: float = setting(
         200.0, doc="Expected dark counts of one detector.", unit="Hz", low=0.0, high=1e7
+    )
+    detector_jitter_s: float = setting(
+        1e-9, doc="Expected jitter with the tagger's tick.", unit="s", low=0.0, high=1e-6
     )
     afterpulse_probability: float = setting(0.005, doc="Expected afterpulses.", low=0.0, high=0.5)
     expected_qber: float = setting(

@@ -1,0 +1,235 @@
+"""One-decoy BB84 from light to key: `qlab run bb84`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from protocols.bb84.alice import Alice
+from protocols.bb84.bob import Bob
+from protocols.bb84.distil import distil
+from protocols.bb84.distillation import Distillation, Setup
+from protocols.bb84.finite_key import Security, Source
+from protocols.bb84.planning import Channel, expected_counts, plan_length
+from protocols.bb84.settings import dyadic
+from protocols.entropy import Entropy
+from qlab.context import KeyFacts, RunContext
+from qlab.errors import UsageError
+from qlab.experiments import RecordedData
+from qlab.experiments.bb84.acquisition import (
+    Acquisition,
+    Block,
+    BlockPlan,
+    block_plans,
+    detect,
+)
+from qlab.experiments.bb84.options import Bb84Options
+from qlab.runfile.schema import DatasetSpec, time_tag_columns
+from qlab.station import StationFile, read_table
+
+__all__ = ["Bb84"]
+
+_DEMONSTRATION = "patterns were sent more than once: a demonstration"
+
+
+class Bb84:
+    """One run; see `qlab.experiments.Experiment`."""
+
+    name = "bb84"
+    #: Patterns, stamps and detections hold the raw key; so do the parties' random bytes.
+    secret_roles = ("intensity", "phase_alice", "phase_bob", "tagger")
+
+    def __init__(self, station: StationFile, overrides: Mapping[str, Any]) -> None:
+        options = read_table(station, self.name, Bb84Options)
+        duration_s = overrides.get("duration_s")
+        if duration_s is not None:
+            slots = round(duration_s * options.slot_rate_hz)
+            if slots < 1:
+                raise UsageError(f"{duration_s:g} s is too short for a single pulse")
+            options = dataclasses.replace(options, slots=slots)
+        self.options = options
+        instruments = (_instrument(station.roles.get(role)) for role in self.secret_roles)
+        self.secret_sources = frozenset(name for name in instruments if name)
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The options as resolved."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self.options).items()
+        }
+
+    def datasets(self) -> Sequence[DatasetSpec]:
+        """Declare the time tags and the number of events of each block."""
+        tick = self.options.tick_ps
+        ratio = Fraction(tick, 10**12)
+        return [
+            *time_tag_columns("data", (ratio.numerator, ratio.denominator), secret=True),
+            DatasetSpec("data/block_events", "<i8", {"unit": "events"}, chunk=1024),
+        ]
+
+    def run(self, ctx: RunContext) -> dict[str, Any]:
+        """Send all blocks and distil a key from them."""
+        options = self.options
+        start_ns = ctx.clock.now_ns()
+        setup = self._setup()
+        alice, bob = Alice(setup), Bob(setup)
+        acquisition = Acquisition(ctx, options)
+        photons = acquisition.prepare()
+        blocks = -(-options.slots // options.block_slots) * options.pattern_repeats
+        ctx.progress.phase("blocks sent", blocks)
+        facts = []
+        for plan, repeat in self._sendings(ctx.entropy):
+            block = acquisition.send(plan, loaded=repeat > 0)
+            facts.append(self._add(block, alice, bob, ctx.entropy))
+            ctx.progress.step(f"{facts[-1]['detections']:,} detections")
+        elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
+        ctx.station.to_safe_state()
+        light = {
+            "mean_photon_number": photons.realised,
+            "mean_photon_number_u": photons.standard_uncertainty,
+            "attenuation_db": list(photons.settings_db),
+            "live_s": acquisition.live_s,
+            "elapsed_s": elapsed_s,
+        }
+        return self._distil(ctx, alice, bob, facts) | light | self._rate(bob.result, elapsed_s)
+
+    def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
+        """Distil again from the recorded time tags."""
+        options = self.options
+        setup = self._setup()
+        alice, bob = Alice(setup), Bob(setup)
+        ticks, lines = recorded.data("timestamps"), recorded.data("detectors")
+        at = 0
+        facts = []
+        events = recorded.data("block_events").tolist()
+        for (plan, _), count in zip(self._sendings(ctx.entropy), events, strict=False):
+            some, where = ticks[at : at + count], lines[at : at + count]
+            at += count
+            facts.append(self._add(detect(options, plan, some, where), alice, bob, ctx.entropy))
+        results = self._distil(ctx, alice, bob, facts)
+        live_s = sum(f["live_s"] for f in facts)
+        return results | {"live_s": live_s}
+
+    def _sendings(self, entropy: Entropy) -> Iterator[tuple[BlockPlan, int]]:
+        """Give each pattern as often as it is sent, with the number of the repetition."""
+        for plan in block_plans(entropy, self.options):
+            for repeat in range(self.options.pattern_repeats):
+                yield plan, repeat
+
+    def _setup(self) -> Setup:
+        """Plan the block and agree on sizes, thresholds and length, before any light."""
+        options = self.options
+        p1 = dyadic(options.probabilities[0])
+        source = Source((options.intensities[0], options.intensities[1]), (p1, 1 - p1))
+        security = Security(options.eps_sec, options.eps_cor)
+        loss_db = options.link_loss_db + options.receiver_loss_db
+        channel = Channel(
+            transmittance=options.detector_efficiency * 10.0 ** (-loss_db / 10.0),
+            misalignment=options.expected_qber,
+            dark_probability=options.dark_rate_hz * options.window_s,
+            afterpulse_probability=options.afterpulse_probability,
+            period_s=1.0 / options.slot_rate_hz,
+            window_s=options.window_s,
+            dead_time_s=options.dead_time_s,
+            jitter_s=options.detector_jitter_s,
+        )
+        p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
+        slots = options.slots * options.pattern_repeats
+        expected = expected_counts(source, p_z, slots, channel)
+        agreement = plan_length(expected, source, security)
+        return Setup(source, agreement, options.phase_randomisation)
+
+    def _add(self, block: Block, alice: Alice, bob: Bob, entropy: Entropy) -> dict[str, Any]:
+        alice.add_block(block.plan.alice)
+        bob.add_block(block.detections, block.plan.bob_basis, _Side("bob", entropy))
+        return {
+            "slots": block.plan.slots,
+            "live_s": block.plan.slots / self.options.slot_rate_hz,
+            "events": block.events,
+            "detections": int(block.detections.slot.size),
+            "delays_s": list(block.delays_s),
+        }
+
+    def _distil(
+        self, ctx: RunContext, alice: Alice, bob: Bob, blocks: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        ctx.progress.phase("key distillation")
+
+        def on_message(direction: str, data: bytes) -> None:
+            ctx.message(direction, data)
+            ctx.progress.step()
+
+        distil(alice, bob, _Side("alice", ctx.entropy), _Side("bob", ctx.entropy), on_message)
+        found = bob.result
+        reason = found.reason
+        if self.options.pattern_repeats > 1:
+            reason = _DEMONSTRATION
+        if reason is None:
+            ctx.keys.deposit(alice.key, KeyFacts(found.eps_sec, found.eps_cor, found.proof))
+        return self._account(found, reason, blocks, ctx.seeded)
+
+    def _account(
+        self, found: Distillation, reason: str | None, blocks: list[dict[str, Any]], seeded: bool
+    ) -> dict[str, Any]:
+        options = self.options
+        return {
+            "slots": sum(b["slots"] for b in blocks),
+            "slot_rate_hz": options.slot_rate_hz,
+            "intensities": list(options.intensities),
+            "probabilities": [float(dyadic(p)) for p in options.probabilities],
+            "detector_lines": list(options.detector_lines),
+            "marker_line": options.marker_line,
+            "blocks": blocks,
+            "detections": sum(b["detections"] for b in blocks),
+            "double_clicks": found.double_clicks,
+            "dropped_dead_time": found.dropped_dead_time,
+            "dropped_outside": found.dropped_outside,
+            "sifted_bits": found.sifted_bits,
+            "n_z": list(found.n_z),
+            "n_x": list(found.n_x),
+            "m_z": None if found.m_z is None else list(found.m_z),
+            "m_x": None if found.m_x is None else list(found.m_x),
+            "qber_z": found.qber_z,
+            "qber_x": found.qber_x,
+            "qber_z_by_intensity": list(found.qber_z_per_intensity),
+            "qber_x_by_intensity": list(found.qber_x_per_intensity),
+            "leak_ec_bits": found.leak_ec_bits,
+            "efficiency": found.efficiency,
+            "wire_bits_alice": found.wire_bits_alice,
+            "wire_bits_bob": found.wire_bits_bob,
+            "verified": found.verified,
+            "bounds": None if found.bounds is None else dataclasses.asdict(found.bounds),
+            "agreed_length": found.agreed_length,
+            "secret_bits": 0 if reason else found.secret_bits,
+            "no_key": reason,
+            "eps_sec": found.eps_sec,
+            "eps_cor": found.eps_cor,
+            "protocol": found.protocol,
+            "proof": found.proof,
+            "length_rule": found.length_rule,
+            "assumptions": list(found.assumptions),
+            "demonstration": options.pattern_repeats > 1,
+            "fit_for_use": reason is None and not seeded,
+        }
+
+    def _rate(self, found: Distillation, elapsed_s: float) -> dict[str, Any]:
+        secret = 0 if self.options.pattern_repeats > 1 else found.secret_bits
+        return {"secret_rate_bps": secret / elapsed_s if elapsed_s > 0 else 0.0}
+
+
+class _Side:
+    """One party's own streams of the run's entropy."""
+
+    def __init__(self, party: str, entropy: Entropy) -> None:
+        self._party = party
+        self._entropy = entropy
+
+    def take(self, stream: str, count: int) -> bytes:
+        return self._entropy.take(f"{self._party}/{stream}", count)
+
+
+def _instrument(target: str | tuple[str, ...] | None) -> str:
+    return target.partition(".")[0] if isinstance(target, str) else ""

@@ -1,0 +1,86 @@
+"""A run's results as text for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["bb84_summary"]
+
+
+def bb84_summary(results: Mapping[str, Any]) -> str:
+    """Return the summary of a BB84 run, a few aligned lines."""
+    if "error" in results:
+        return f"no results: {results['error']}"
+    rows = [
+        ("pulses", f"{results['slots']:,} in {results['live_s']:.3g} s of light"),
+        (
+            "mean photon number",
+            f"{results['mean_photon_number']:.4f} +- {results['mean_photon_number_u']:.4f}",
+        ),
+        ("detections", _detections(results)),
+        (
+            "sifted bits",
+            f"{results['sifted_bits']:,} (z {sum(results['n_z']):,}, x {sum(results['n_x']):,})",
+        ),
+    ]
+    rows += [(f"QBER {basis}", _qber(results, basis)) for basis in "zx"]
+    if results["leak_ec_bits"] is not None:
+        efficiency = results["efficiency"]
+        shown = "no errors" if efficiency is None else f"efficiency {efficiency:.3f}"
+        rows.append(("leak", f"{results['leak_ec_bits']:,} bits, {shown}"))
+    if results["bounds"] is not None:
+        rows.append(("single photons", _single_photons(results["bounds"])))
+        rows.append(("phase error", f"<= {results['bounds']['phi_z']:.2%}"))
+    rows.append(("secret bits", _secret(results)))
+    rows.append(
+        (
+            "secret rate",
+            f"{results['secret_rate_bps']:,.0f} bit/s over {results['elapsed_s']:.3g} s",
+        )
+    )
+    rows.append(("epsilon", f"{results['eps_sec']:g} secret, {results['eps_cor']:g} correct"))
+    rows.append(("proof", f"{results['proof']}, {results['length_rule']}"))
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    lines += [
+        f"{'assumed' if i == 0 else '':<{width}}  {text}"
+        for i, text in enumerate(results["assumptions"])
+    ]
+    return "\n".join(lines)
+
+
+def _detections(results: Mapping[str, Any]) -> str:
+    return (
+        f"{results['detections']:,} ({results['double_clicks']:,} double; "
+        f"{results['dropped_dead_time']:,} dropped in dead time, "
+        f"{results['dropped_outside']:,} outside the window)"
+    )
+
+
+def _single_photons(bounds: Mapping[str, float]) -> str:
+    return (
+        f"s_z0 >= {bounds['s_z0_lower']:,.0f}, s_z1 >= {bounds['s_z1_lower']:,.0f}, "
+        f"s_x1 >= {bounds['s_x1_lower']:,.0f}, v_x1 <= {bounds['v_x1_upper']:,.0f}"
+    )
+
+
+def _qber(results: Mapping[str, Any], basis: str) -> str:
+    total = results[f"qber_{basis}"]
+    if total is None:
+        return "not known"
+    parts = [
+        f"{mu:g}: {rate:.2%}"
+        for mu, rate in zip(
+            results["intensities"], results[f"qber_{basis}_by_intensity"], strict=True
+        )
+        if rate is not None
+    ]
+    return f"{total:.2%} (at {', '.join(parts)})"
+
+
+def _secret(results: Mapping[str, Any]) -> str:
+    if results["no_key"]:
+        return f"none: {results['no_key']}"
+    note = "" if results["fit_for_use"] else " (simulated: not fit for use)"
+    return f"{results['secret_bits']:,}{note}"
