@@ -18,6 +18,8 @@ from typing import Protocol
 
 __all__ = ["BenchTime", "RealTime", "VirtualTime"]
 
+_POLL_NS = 2_000_000
+
 
 class BenchTime(Protocol):
     """The bench's clock, in nanoseconds since the bench was built."""
@@ -31,6 +33,13 @@ class BenchTime(Protocol):
 
     def wait_until(self, t_ns: int) -> None:
         """Return when `t_ns` has come; at once if it is past."""
+
+    def poll(self, deadline_ns: int | None) -> bool:
+        """Let some time pass for what cannot be foreseen, at most until `deadline_ns`.
+
+        Returns False if the deadline has passed, or if nothing can happen by
+        itself and there is none (None).
+        """
 
 
 class VirtualTime:
@@ -48,6 +57,13 @@ class VirtualTime:
         """Jump to `t_ns`, never backwards."""
         if t_ns > self._now_ns:
             self._now_ns = t_ns
+
+    def poll(self, deadline_ns: int | None) -> bool:
+        """Jump to the deadline: one thread moves the bench, so nothing comes before."""
+        if deadline_ns is None or deadline_ns <= self._now_ns:
+            return False
+        self._now_ns = deadline_ns
+        return True
 
 
 class RealTime:
@@ -67,3 +83,11 @@ class RealTime:
         while rest_ns > 0:  # a sleep may end a little early
             time.sleep(rest_ns * 1e-9)
             rest_ns = t_ns - self.now_ns()
+
+    def poll(self, deadline_ns: int | None) -> bool:
+        """Sleep a few milliseconds."""
+        rest_ns = _POLL_NS if deadline_ns is None else deadline_ns - self.now_ns()
+        if rest_ns <= 0:
+            return False
+        time.sleep(min(rest_ns, _POLL_NS) * 1e-9)
+        return True
