@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from enum import IntEnum
 
-__all__ = ["ExitCode", "QlabError", "StationError", "exit_code", "one_line", "remedy_of"]
+__all__ = [
+    "ExitCode",
+    "QlabError",
+    "StationError",
+    "UsageError",
+    "exit_code",
+    "one_line",
+    "remedy_of",
+]
 
 
 class ExitCode(IntEnum):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from pyvisa.rname import InvalidResourceName, ResourceName
 
 from drivers.core.errors import MisuseError
 from drivers.core.registry import simulator_class
@@ -14,16 +15,18 @@ from drivers.simulated.plant.link import LinkPlant
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.port import Connector, Port
 from drivers.simulated.time import BenchTime
+from drivers.simulated.visa_session import canonical
 
 __all__ = ["Bench", "DeviceSpec", "PlantSpec", "build_bench", "connector_of"]
 
-_CONNECTORS: tuple[tuple[str, Connector], ...] = (
-    (r"GPIB\d*::.+", "gpib"),
-    (r"USB\d*::.+", "usb"),
-    (r"TCPIP\d*::.+::SOCKET", "socket"),
-    (r"TCPIP\d*::.+", "lan"),
-    (r"ASRL.+", "serial"),
-)
+
+_CONNECTORS: dict[tuple[str, str], Connector] = {
+    ("GPIB", "INSTR"): "gpib",
+    ("USB", "INSTR"): "usb",
+    ("TCPIP", "INSTR"): "lan",
+    ("TCPIP", "SOCKET"): "socket",
+    ("ASRL", "INSTR"): "serial",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ def build_bench(
         try:
             device = built[spec.name] = _device(spec, physics, time)
             for address in spec.addresses:
-                resources[address] = device.port(connector_of(address))
+                port = device.port(connector_of(address))
+                resources[_unused(address, resources)] = port
         except MisuseError as error:
             raise error.located(spec.name, "") from None
     return Bench(built, resources, time, physics)
@@ -114,15 +118,22 @@ def connector_of(address: str) -> Connector:
     Raises
     ------
     MisuseError
-        If it is no resource name.
+        If it is no resource name of a message-based instrument.
     """
-    for pattern, connector in _CONNECTORS:
-        if re.fullmatch(pattern, address, re.IGNORECASE):
-            return connector
-    raise MisuseError(
-        f"{address!r} is no VISA resource name",
-        remedy="such as USB0::0x0957::0x1907::MY50001484::INSTR or ASRL3::INSTR",
-    )
+    try:
+        name = ResourceName.from_string(address)
+        return _CONNECTORS[name.interface_type, name.resource_class]
+    except (InvalidResourceName, KeyError):
+        raise MisuseError(
+            f"{address!r} is no VISA resource name of a simulated instrument",
+            remedy="such as USB0::0x0957::0x1907::MY50001484::INSTR or ASRL3::INSTR",
+        ) from None
+
+
+def _unused(address: str, resources: Mapping[str, Port]) -> str:
+    if canonical(address) in map(canonical, resources):
+        raise MisuseError(f"{address} is the address of another device already")
+    return address
 
 
 def _device(spec: DeviceSpec, plant: LinkPlant, time: BenchTime) -> Device:

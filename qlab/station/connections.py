@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from drivers.core.visa import visa_connector
 if TYPE_CHECKING:
     from pyvisa import ResourceManager
 
+    from drivers.simulated.bench import Bench
 
-__all__ = ["real_connections"]
+
+__all__ = ["bench_connections", "real_connections"]
 
 
 def real_connections(library: str) -> Connect:
@@ -44,3 +47,17 @@ def real_connections(library: str) -> Connect:
         return visa_connector(manager())(address, line)
 
     return connect
+
+
+def bench_connections(bench: Bench, closing: ExitStack) -> Connect:
+    """Return a `Connect` to the simulated devices, through a VISA library in this process.
+
+    `closing` closes the library's resource manager.
+    """
+    import pyvisa
+
+    from drivers.simulated.visa_library import SimulatedVisaLibrary
+
+    manager = pyvisa.ResourceManager(SimulatedVisaLibrary(bench.resources, bench.time))
+    closing.callback(manager.close)
+    return visa_connector(manager)

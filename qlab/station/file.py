@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, TypeVar
 
 from qlab.errors import StationError
+from qlab.experiments import EXPERIMENTS
 from qlab.station.lines import Path
 from qlab.station.source import Source, near_miss, parse_toml
 from qlab.station.tables import read_dataclass, setting
@@ -21,7 +22,6 @@ from qlab.station.toml import toml_text
 
 __all__ = [
     "DEFAULT_STATION",
-    "EXPERIMENT_TABLES",
     "SCHEMA",
     "InstrumentEntry",
     "Interlock",
@@ -39,8 +39,6 @@ __all__ = [
 SCHEMA = 1
 #: Name of the packaged bench that is used where no station file is given.
 DEFAULT_STATION = "bench.toml"
-#: Tables that experiments and procedures read with `read_table`.
-EXPERIMENT_TABLES = ("bb84",)
 
 _T = TypeVar("_T")
 
@@ -244,8 +242,8 @@ def parse_station(text: str, name: str) -> StationFile:
     document, source = parse_toml(text, name)
     known = ("station", "instruments", "roles", "limits", "interlocks", "safe", "simulation")
     for key in document:
-        if key not in known and key not in EXPERIMENT_TABLES:
-            source.unknown_key((key,), (*known, *EXPERIMENT_TABLES))
+        if key not in known and key not in EXPERIMENTS:
+            source.unknown_key((key,), (*known, *EXPERIMENTS))
     if "station" not in document:
         raise StationError(
             "there is no [station] table", file=name, remedy="add [station] with a name"
@@ -269,7 +267,7 @@ def parse_station(text: str, name: str) -> StationFile:
         simulation=_simulation(source, document, instruments),
         tables={
             name: _table(source, (name,), document[name])
-            for name in EXPERIMENT_TABLES
+            for name in EXPERIMENTS
             if name in document
         },
         source=source,
@@ -330,9 +328,11 @@ def _limits(
     limits = {}
     for target, table in _table(source, ("limits",), document.get("limits", {})).items():
         path = ("limits", target)
-        if isinstance(table, dict) and not table.keys() & {"min", "max", "ramp"}:
+        if isinstance(table, dict) and any(isinstance(inner, dict) for inner in table.values()):
             raise source.error(
-                path, "no min, max or ramp", remedy='a limit is "laser.power" = {max = 1.0}'
+                path,
+                "the dots of a path need quotes around it",
+                remedy='a limit is "laser.channel1.power_dbm" = { max = 13.0 }',
             )
         _known_target(source, path, target, instruments)
         limits[target] = read_dataclass(source, path, table, Limit)

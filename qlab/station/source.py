@@ -17,7 +17,7 @@ __all__ = ["Source", "near_miss", "parse_toml"]
 #: Far above any station; keeps a file that is none from being taken apart.
 _MAX_CHARACTERS = 4_000_000
 
-_TOML_PLACE = re.compile(r"(?P<reason>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)")
+_TOML_PLACE = re.compile(r"(?P<reason>.*) \(at (line (?P<line>\d+), column \d+|end of document)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,12 @@ def parse_toml(text: str, name: str) -> tuple[dict[str, Any], Source]:
         return document, Source(name, key_lines(text))
     except tomllib.TOMLDecodeError as error:
         place = _TOML_PLACE.fullmatch(str(error))
+        last = text.count("\n") + 1
         raise StationError(
             f"not valid TOML: {place['reason'] if place else error}",
             file=name,
-            line=int(place["line"]) if place else 0,
-            remedy="strings need quotes, and each key stands once" if place else "",
+            line=int(place["line"] or last) if place else 0,
+            remedy="strings need quotes, and each key stands once",
         ) from None
     except RecursionError:
         raise StationError("nested too deeply", file=name) from None
