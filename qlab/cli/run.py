@@ -1,0 +1,87 @@
+"""`qlab run`: experiments on a station."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qlab.cli.output import emit, json_option
+from qlab.cli.progress import run_progress
+
+
+@click.group()
+def run() -> None:
+    """Run an experiment and record it."""
+
+
+@run.command()
+@click.option(
+    "--station",
+    type=click.Path(path_type=Path),
+    help="Station file; the packaged simulated bench if not given.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Repeat a simulated run exactly.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="S",
+    help="Seconds of light; the station's number of pulses if not given.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Run file; bb84-TIME.h5 if not given. Never overwritten.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the key store; QLAB_KEYS or your data folder if not given.",
+)
+@json_option
+def bb84(
+    station: Path | None,
+    seed: int | None,
+    duration: float | None,
+    output: Path | None,
+    keys: Path | None,
+    as_json: bool,
+) -> None:
+    """Distribute a key by one-decoy BB84, from light to secret bits.
+
+    Exit codes: 0 a key was made, 7 no key can be given, 3 an instrument failed,
+    4 a limit, 5 or 130 stopped with outputs safe.
+    """
+    from datetime import UTC, datetime
+
+    from qlab.errors import InsecureRunError
+    from qlab.keystore import KeyStore
+    from qlab.report import bb84_summary
+    from qlab.runner import run_experiment
+    from qlab.station import load_station
+
+    path = output or Path(f"bb84-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.h5")
+    overrides: dict[str, Any] = {} if duration is None else {"duration_s": duration}
+    with run_progress() as progress:
+        outcome = run_experiment(
+            "bb84",
+            load_station(station),
+            path,
+            seed=seed,
+            overrides=overrides,
+            progress=progress,
+            key_store=KeyStore(keys),
+        )
+    if outcome.error is not None:
+        raise outcome.error
+    results = {"run_file": str(path), **outcome.results}
+    emit(
+        "qlab.run.bb84/1",
+        results,
+        lambda: f"{bb84_summary(results)}\nrun file            {path}",
+        as_json,
+    )
+    if results["no_key"]:
+        raise InsecureRunError(results["no_key"])
