@@ -8,10 +8,11 @@ commit row carries::
 
 where `pieces` are the SHA-256 of the bytes that each dataset grew by, in the
 order of the attribute ``datasets`` of ``/commits``; growth is cut where one
-chunk of the dataset ends and the next begins, and rows count as the
-bytes they have in memory when read with the type that the file declares. `salt` is empty in a run file. In a secret companion it is
-32 random bytes that only the companion holds, so that the digests of its
-commits, which the run file repeats, say nothing about short secrets.
+chunk of the dataset ends and the next begins, and rows count as the bytes of
+the type that the file declares. `salt` is empty in a run file. In a secret
+companion it is 32 random bytes that only the companion holds, so that the
+digests of its commits, which the run file repeats, say nothing about short
+secrets.
 """
 
 from __future__ import annotations
