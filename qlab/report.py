@@ -13,6 +13,7 @@ def bb84_summary(results: Mapping[str, Any]) -> str:
     if "error" in results:
         return f"no results: {results['error']}"
     rows = [
+        *([("run file", results["run_file"])] if "run_file" in results else []),
         ("pulses", f"{results['slots']:,} in {results['live_s']:.3g} s of light"),
         (
             "mean photon number",

@@ -23,7 +23,8 @@ def replay(file: Path, from_data: bool, as_json: bool) -> None:
 
     Exit codes: 0 matched, 6 diverged, 8 damaged file.
     """
-    from qlab.replay import DivergenceError, reanalyse_run, replay_run
+    from qlab.errors import ExitCode
+    from qlab.replay import reanalyse_run, replay_run
     from qlab.report import bb84_summary
 
     if from_data:
@@ -34,5 +35,5 @@ def replay(file: Path, from_data: bool, as_json: bool) -> None:
     with run_progress() as progress:
         report = replay_run(file, progress)
     emit("qlab.replay/1", report.as_dict(), report.summary, as_json)
-    if report.divergence is not None:
-        raise DivergenceError.of(report.divergence)
+    if not report.matched:
+        raise SystemExit(ExitCode.DIVERGED)

@@ -56,7 +56,7 @@ def bb84(
     """
     from datetime import UTC, datetime
 
-    from qlab.errors import InsecureRunError
+    from qlab.errors import ExitCode
     from qlab.keystore import KeyStore
     from qlab.report import bb84_summary
     from qlab.runner import run_experiment
@@ -77,11 +77,7 @@ def bb84(
     if outcome.error is not None:
         raise outcome.error
     results = {"run_file": str(path), **outcome.results}
-    emit(
-        "qlab.run.bb84/1",
-        results,
-        lambda: f"{bb84_summary(results)}\nrun file            {path}",
-        as_json,
-    )
+    emit("qlab.run.bb84/1", results, lambda: bb84_summary(results), as_json)
     if results["no_key"]:
-        raise InsecureRunError(results["no_key"])
+        click.echo(f"error: no key can be given: {results['no_key']}", err=True)
+        raise SystemExit(ExitCode.INSECURE)

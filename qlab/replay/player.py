@@ -71,6 +71,20 @@ class ReplayReport:
     same_platform: bool
     results: dict[str, Any]
 
+    def summary(self) -> str:
+        """Return what a person is told: one line, or a few if it diverged."""
+        if self.divergence is None:
+            how = "exactly" if self.same_platform else f"floats within {_ELSEWHERE:g}"
+            end = "" if self.status == RunStatus.COMPLETE else f" of a run that was {self.status}"
+            return f"the replay matched: {self.exchanges:,} records{end}, {how}"
+        found = self.divergence
+        return (
+            f"the replay diverged after {self.exchanges:,} records\n"
+            f"  source    {found.source}, exchange {found.exchange}\n"
+            f"  expected  {found.expected}\n"
+            f"  got       {found.got}" + (f"\n  at        {found.where}" if found.where else "")
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report for JSON, without the results."""
         return {
