@@ -120,8 +120,11 @@ class Session:
             raise SessionLost
         if self._unsettled or self._next is not None:
             self._settle(self._now())
+        output = self._output
+        if len(output) == 1 and output[0].end and not self._unsettled:
+            return output[0].ready_ns  # a whole message that comes at once, as nearly always
         ready: int | None = None
-        for piece in self._output:
+        for piece in output:
             if piece.produce is not None:
                 return piece.ready_ns
             start, size = piece.offset, len(piece.data)
@@ -150,6 +153,16 @@ class Session:
         if not output:
             self.device.addressed_to_talk(self)
             return Reading(b"", False)
+        piece = output[0]
+        if piece.end and not piece.offset and not stop and len(piece.data) <= count:
+            if piece.ready_ns > now_ns or piece.produce is not None:
+                return Reading(b"", False)
+            output.popleft()  # a whole message, as nearly always
+            return Reading(piece.data, True)
+        return self._read_pieces(count, stop, now_ns)
+
+    def _read_pieces(self, count: int, stop: bytes, now_ns: int) -> Reading:
+        output = self._output
         chunks: list[bytes] = []
         end = False
         while output and count:

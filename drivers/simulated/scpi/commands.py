@@ -17,7 +17,7 @@ number, a truth value, or `Later`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ class Command:
     parameters: tuple[Parameter, ...]
     indefinite: bool = False
 
-    def values(self, tokens: list[Token], device: Any, suffixes: tuple[int, ...]) -> list[Any]:
+    def values(self, tokens: Sequence[Token], device: Any, suffixes: tuple[int, ...]) -> list[Any]:
         """Read the parameters.
 
         Raises

@@ -1,44 +1,29 @@
 """The message exchange of an IEEE 488.2 instrument, and the status behind it.
 
-Messages are parsed once and remembered; what a message does is looked up by its
-bytes from then on. After a command error the rest of a message is dropped, an
-execution error costs only its own command.
+After a command error the rest of a message is dropped; an execution error costs
+only its own command.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from drivers.simulated.device import Device, Later, Session
 from drivers.simulated.scpi.commands import Command, Setting, collect
 from drivers.simulated.scpi.errors import ScpiError, event_bit
-from drivers.simulated.scpi.headers import HeaderTree, Word, split_header
-from drivers.simulated.scpi.messages import MessageScanner, Token, split_message
+from drivers.simulated.scpi.headers import HeaderTree
+from drivers.simulated.scpi.messages import MessageScanner
+from drivers.simulated.scpi.programs import Programs, Step
 from drivers.simulated.scpi.replies import encode
 from drivers.simulated.time import BenchTime
 
 __all__ = ["ScpiEngine"]
 
-_REMEMBERED = 4096  # messages whose parsing is kept
-_WORTH_KEEPING = 128  # bytes; longer ones hardly ever come again
-
 _MAV = 0x10
 _ESB = 0x20
 _MSS = 0x40
-
-
-@dataclass(slots=True)
-class _Step:
-    """One unit of a message, or the error that it is."""
-
-    command: Command | None
-    is_query: bool
-    suffixes: tuple[int, ...]
-    tokens: list[Token]
-    error: ScpiError | None = None
 
 
 class ScpiEngine(Device):
@@ -82,7 +67,7 @@ class ScpiEngine(Device):
         self.event_enable = 0
         self.service_mask = 0
         self.values_of: dict[str, dict[Any, Any]] = {}
-        self._programs: dict[bytes, list[_Step]] = {}
+        self._programs = Programs(self._tree, self._commands)
         self._operation_ends_ns = 0
         self._complete_at_ns: int | None = None
         for setting in self._settings:
@@ -258,36 +243,56 @@ class ScpiEngine(Device):
 
     def obey(self, session: Session, message: bytes) -> None:
         """Execute a message and send the answers to its queries."""
-        program = self._programs.get(message)
-        if program is None:
-            program = self._parse(message)
+        program = self._programs.read(message)
+        if len(program) != 1 or session.connector == "serial":
+            self._obey_units(session, message, program)
+            return
+        try:  # one unit, as nearly always
+            answer = program[0].run(self)
+        except ScpiError as error:
+            self._queue(error)
+            return
+        if answer is None:
+            return
+        self.t_ns += self._latency_ns
+        if type(answer) is Later:
+            self.t_ns = max(self.t_ns, answer.ready_ns)
+            answer = Later(self.t_ns, self._settled(answer, b"", self.reply_end))
+        else:
+            answer = encode(answer) + self.reply_end
+        session.send(answer, self.t_ns, True)
+
+    def _obey_units(self, session: Session, message: bytes, program: list[Step]) -> None:
         on_serial = session.connector == "serial"
         if on_serial and self.serial.echo:
             session.send(message.rstrip() + self.serial.reply_end, self.t_ns)
         answers: list[tuple[int, Any]] = []
         size = 0
-        may_ask = True
+        refusal = 0
         for step in program:
+            if step.is_query and refusal:
+                if refusal == -440:
+                    self._queue(ScpiError(-440))
+                continue
             try:
-                if step.is_query and not may_ask:
-                    raise ScpiError(-440)
-                answer = self._do(step)
-                if not step.is_query or answer is None:
-                    continue
-                may_ask = not step.command.indefinite  # type: ignore[union-attr]  # it has answered
-                self.t_ns += self._latency_ns
-                if type(answer) is Later:
-                    self.t_ns = max(self.t_ns, answer.ready_ns)
-                else:
-                    answer = encode(answer)
-                    size += len(answer)
-                answers.append((self.t_ns, answer))
-                if size > self.output_limit and step is not program[-1]:
-                    answers.clear()
-                    may_ask = False
-                    raise ScpiError(-430)
+                answer = step.run(self)
             except ScpiError as error:
                 self._queue(error)
+                continue
+            if answer is None:
+                continue
+            self.t_ns += self._latency_ns
+            if type(answer) is Later:
+                self.t_ns = max(self.t_ns, answer.ready_ns)
+            else:
+                answer = encode(answer)
+                size += len(answer)
+            answers.append((self.t_ns, answer))
+            refusal = -440 if step.is_indefinite else 0
+            if size > self.output_limit and step is not program[-1]:
+                answers.clear()
+                refusal = -430
+                self._queue(ScpiError(-430))
         reply_end = self.serial.reply_end if on_serial else self.reply_end
         last = len(answers) - 1
         for index, (ready_ns, answer) in enumerate(answers):
@@ -300,16 +305,6 @@ class ScpiEngine(Device):
         if on_serial and self.serial.prompt:
             session.send(self.serial.prompt, self.t_ns)
 
-    def _do(self, step: _Step) -> Any:
-        if step.command is None:
-            assert step.error is not None  # a step without a command is one
-            raise step.error
-        command = step.command
-        if not step.tokens and not command.parameters:
-            return command.call(self, *step.suffixes)
-        values = command.values(step.tokens, self, step.suffixes)
-        return command.call(self, *step.suffixes, *values)
-
     def _settled(self, answer: Later, before: bytes, after: bytes) -> Callable[[], bytes]:
         def settle() -> bytes:
             try:
@@ -319,40 +314,3 @@ class ScpiEngine(Device):
                 return b""
 
         return settle
-
-    def _parse(self, message: bytes) -> list[_Step]:
-        units, error = split_message(message)
-        program: list[_Step] = []
-        path: list[Word] = []
-        for header, tokens in units:
-            try:
-                step, path = self._compile(header, tokens, path)
-                program.append(step)
-            except ScpiError as wrong:
-                error = wrong
-                break
-        if error is not None:
-            program.append(_Step(None, False, (), [], error))
-        if len(message) <= _WORTH_KEEPING:
-            if len(self._programs) >= _REMEMBERED:
-                self._programs.clear()
-            self._programs[message] = program
-        return program
-
-    def _compile(
-        self, header: bytes, tokens: list[Token], path: list[Word]
-    ) -> tuple[_Step, list[Word]]:
-        is_query = header.endswith(b"?")
-        name = header[:-1] if is_query else header
-        if b"?" in name:
-            raise ScpiError(-111)
-        if name.startswith(b"*"):
-            words: list[Word] = [("*" + split_header(name[1:])[0][0], None)]
-        else:
-            relative = split_header(name.removeprefix(b":"))
-            words = relative if name.startswith(b":") else path + relative
-            path = words[:-1]
-        entry = self._tree.find(words, query=is_query)
-        suffixes = entry.select([number for _, number in words])
-        command = self._commands[entry.attribute, is_query]
-        return _Step(command, is_query, suffixes, tokens), path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.simulated.scpi.errors import ScpiError
@@ -365,7 +365,7 @@ class Many(Parameter):
         self._kind = kind
         self._or_block = or_block
 
-    def read_all(self, tokens: list[Token], device: Any, suffixes: tuple[int, ...]) -> Any:
+    def read_all(self, tokens: Sequence[Token], device: Any, suffixes: tuple[int, ...]) -> Any:
         """Return the values of all elements."""
         if self._or_block and len(tokens) == 1 and isinstance(tokens[0], memoryview):
             return tokens[0]
