@@ -31,11 +31,11 @@ class AttenuatorPort(Channel):
     attenuation_db = Number(
         "INP{channel}:ATT?",
         "INP{channel}:ATT {value}DB",
-        low=-200,
-        high=260,
+        low=0,
+        high=45,
         unit="dB",
         page="p. 99",
-        doc="Attenuation with the offset added; filter and offset limit it.",
+        doc="Attenuation with the offset added, which is taken to be 0 dB.",
     )
     highest_attenuation_db = Number(
         "INP{channel}:ATT? MAX", unit="dB", page="p. 99", doc="Highest attenuation with the offset."
