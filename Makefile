@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 demo: $(VENV)/.installed
 	@mkdir -p demo
-	@rm -f demo/bb84.h5 demo/bb84.png
-	$(BIN)/qlab run bb84 --seed 1 -o demo/bb84.h5
+	@rm -rf demo/bb84.h5 demo/bb84.png demo/keys
+	$(BIN)/qlab run bb84 --seed 1 --keys demo/keys -o demo/bb84.h5
 	$(BIN)/qlab plot demo/bb84.h5 -o demo/bb84.png
 	$(BIN)/qlab replay demo/bb84.h5
 
