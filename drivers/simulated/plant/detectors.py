@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.simulated.plant.kernels import GOLDEN, kernel, uniform
+from drivers.simulated.plant.kernels import GOLDEN, grown, kernel, uniform
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.plant.timing import Timeline
 
@@ -53,9 +53,7 @@ def _registered(
         if t < ready:
             continue
         if filled == out.size:
-            longer = np.empty(2 * out.size, dtype=np.int64)
-            longer[:filled] = out
-            out = longer
+            out = grown(out)
         out[filled] = t
         filled += 1
         ready = t + dead_ps
@@ -81,6 +79,10 @@ class Registration:
         self._decay_ps = decay_ps
         self._state = np.array([-_NEVER, _NEVER], dtype=np.int64)
         self._counter = np.array([key], dtype=np.uint64)
+
+    def rest(self) -> None:
+        """Let a long time pass unobserved: no afterpulse is to come."""
+        self._state[1] = _NEVER
 
     def clicks(
         self,

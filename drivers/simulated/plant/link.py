@@ -141,7 +141,8 @@ class LinkPlant:
 
     Times of settings may lie in the future. They must not lie before a time up to
     which `tags` has already given edges: what has been told stays told, and the
-    setting then holds from there on. One thread at a time.
+    setting then holds from there on. A waveform's array is not copied and must not
+    change while it plays. One thread at a time.
 
     Parameters
     ----------
@@ -271,17 +272,18 @@ class LinkPlant:
 
     def _changed(self, slot: int) -> None:
         self._receiver.changed(slot)
-        needed = self._receiver.oldest_slot()
-        if needed is None:
-            self._forget(slot - _MEMORY_NS * 1000 // self._grid.slot_ps)
+        if self._receiver.done_ns is None:
+            self._forget(self._time.now_ns())
 
-    def _forget(self, slot: int) -> None:
+    def _forget(self, t_ns: int) -> None:
+        """Drop settings that were over long before `t_ns`: they hold whole waveforms."""
+        slot = self._grid.at_bob(t_ns - _MEMORY_NS)
         for timeline in self._timelines():
             timeline.forget(slot)
 
     def _advance(self, until_ns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         clicks = self._receiver.advance(until_ns)
-        self._forget(self._grid.at_bob(until_ns - _MEMORY_NS))
+        self._forget(until_ns)
         return clicks
 
     def _piece_at(self, slot: int, end: int) -> Piece:
@@ -299,6 +301,11 @@ class LinkPlant:
                 passes_ps + self._delays_ps[1] - early_ps,
             ),
             slot_ps=self._grid.slot_ps * (1.0 - self._rubidium.frequency(t_ns)),
+            records=(
+                self._alice.intensity.drive.at(slot).codes,
+                self._alice.phase.drive.at(slot).codes,
+                self._bob.drive.at(slot).codes,
+            ),
             light=self._light(slot, t_ns),
             diodes=Diodes(
                 first.efficiency(slot),
@@ -316,12 +323,12 @@ class LinkPlant:
         p, slot_ps = self.parameters, self._grid.slot_ps
         intensity, largest = self._alice.modulation(slot, t_ns)
         pulse_ps = slot * slot_ps + slot_ps // 2
-        turn = self._fibre.phase_rad(t_ns)
+        turn = self._fibre.phase_rad(t_ns) / (2.0 * math.pi)
         alice = self._alice.phase.drive.at(slot).playing(
-            pulse_ps, slot_ps, math.pi / p.phase_alice_v_pi_v, turn
+            pulse_ps, slot_ps, 0.5 / p.phase_alice_v_pi_v, turn
         )
         bob = self._bob.drive.at(slot).playing(
-            pulse_ps + self._fibre.delay_ps(t_ns), slot_ps, math.pi / p.phase_bob_v_pi_v, 0.0
+            pulse_ps + self._fibre.delay_ps(t_ns), slot_ps, 0.5 / p.phase_bob_v_pi_v, 0.0
         )
         photons = self._alice.peak_photons(slot) * self._fibre.transmission(t_ns)
         photons *= db(p.receiver_loss_db)
@@ -361,7 +368,8 @@ class LinkPlant:
             piece = self._piece_at(slot, end)
             slots = piece.end - slot
             key = stream_key(self._seed, 17, slot)
-            light = expected_clicks(piece.light, piece.diodes, slots, key)[detector] / slot_s
+            means = expected_clicks(piece.records, piece.light, piece.diodes, slots, key)
+            light = means[detector] / slot_s
             rate = light + self._diodes[detector].dark_hz(slot)
             rate /= 1.0 - piece.afterpulse[detector]
             expected += slots * slot_s * rate / (1.0 + rate * p.dead_time_ns[detector] * 1e-9)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.simulated.plant.drifts import Drift
-from drivers.simulated.plant.kernels import kernel
+from drivers.simulated.plant.kernels import inlined
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.plant.timing import Timeline
 from drivers.simulated.terminals import Waveform
@@ -23,13 +23,13 @@ _ENDLESS = 1 << 62
 
 
 class Playing(NamedTuple):
-    """What a compiled loop needs of an electrode: volts times a factor, slot by slot.
+    """How a record plays in a compiled loop: volts times a factor, slot by slot.
 
     The sample that counts for slot k of a piece is number
-    ``first + k * per_slot``, rounded down; after `samples` the first is held.
+    ``first + k * per_slot``, rounded down; after `samples` the first is held. The
+    record itself stands apart: inside a tuple, each access would count references.
     """
 
-    codes: NDArray[np.int16]
     first: float
     per_slot: float
     samples: int
@@ -37,19 +37,26 @@ class Playing(NamedTuple):
     offset: float
 
 
-@kernel
-def played(playing: Playing, k: int) -> float:
+@inlined
+def played(codes: NDArray[np.int16], playing: Playing, k: int) -> float:
     """Return factor times volts at the middle of slot `k` of a piece."""
     sample = int(playing.first + k * playing.per_slot)
-    length = playing.codes.size
+    length = codes.size
     if sample < 0 or sample >= playing.samples:
         sample = 0
     elif sample >= length:
         sample %= length
-    return float(playing.codes[sample] * playing.slope + playing.offset)
+    return float(codes[sample] * playing.slope + playing.offset)
 
 
-_STEADY = np.zeros(1, dtype=np.int16)
+def _record(codes: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return codes as the one type for which the loops are compiled."""
+    record = np.require(codes, dtype=np.int16, requirements=["C", "A"]).view()
+    record.flags.writeable = False
+    return record
+
+
+_STEADY = _record(np.zeros(1, dtype=np.int16))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +90,7 @@ class Drive:
     @classmethod
     def of(cls, waveform: Waveform, start_ps: int) -> Drive:
         """Return a waveform that starts when the reference shows `start_ps`."""
-        codes = np.ascontiguousarray(waveform.codes, dtype=np.int16)
+        codes = _record(waveform.codes)
         if codes.size == 0:
             return cls.steady(waveform.offset_v)
         samples = _ENDLESS if waveform.repeats is None else codes.size * waveform.repeats
@@ -118,7 +125,6 @@ class Drive:
             The loop sees ``slope * volts + offset``.
         """
         return Playing(
-            self.codes,
             (pulse_ps - self.start_ps) * 1e-12 * self.sample_rate_hz,
             slot_ps * 1e-12 * self.sample_rate_hz,
             self.samples,
@@ -236,7 +242,7 @@ class Bias:
 
 
 def largest_sine_squared(low: float, high: float) -> float:
-    """Return the largest sin^2 of an angle between `low` and `high` in rad."""
-    if math.floor(high / math.pi - 0.5) != math.floor(low / math.pi - 0.5):
+    """Return the largest sin^2(pi y) for y between `low` and `high`."""
+    if math.floor(high - 0.5) != math.floor(low - 0.5):
         return 1.0
-    return max(math.sin(low) ** 2, math.sin(high) ** 2)
+    return max(math.sin(math.pi * low) ** 2, math.sin(math.pi * high) ** 2)

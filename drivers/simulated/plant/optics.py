@@ -173,11 +173,11 @@ class AliceOptics:
         return energy_j * fixed * wavelength_m / (_PLANCK_J_S * _LIGHT_M_PER_S)
 
     def modulation(self, slot: int, t_ns: int) -> tuple[Playing, float]:
-        """Return half the modulator's phase for a piece from `slot`, and the largest transmission.
+        """Return what the intensity modulator plays from `slot`, and the largest transmission.
 
         T = floor + (1 - floor) sin^2(pi/2 (V + V_bias - V_null) / V_pi).
         """
-        slope = 0.5 * math.pi / self._parameters.intensity_v_pi_v
+        slope = 0.5 / self._parameters.intensity_v_pi_v
         away_v = self.bias.applied_v(slot, t_ns) - self.bias.null_v(t_ns)
         drive = self.intensity.drive.at(slot)
         pulse_ps = slot * self._grid.slot_ps + self._grid.slot_ps // 2
@@ -218,7 +218,9 @@ class AliceOptics:
             stop = min([end, *(change for change in changes if change is not None)])
             playing, _ = self.modulation(slot, self._grid.start_ns(slot))
             key = stream_key(self._seed, 7, slot)
-            mean = mean_transmission(playing, self.floor, stop - slot, key)
+            mean = mean_transmission(
+                self.intensity.drive.at(slot).codes, playing, self.floor, stop - slot, key
+            )
             power_w, _ = self.laser.light.at(slot)
             total += (stop - slot) * mean * power_w * self._attenuation(slot, attenuators)
             slot = stop

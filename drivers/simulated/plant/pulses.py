@@ -8,19 +8,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.simulated.plant.kernels import GOLDEN, kernel, normal_pair, uniform
+from drivers.simulated.plant.kernels import (
+    GOLDEN,
+    grown,
+    inlined,
+    kernel,
+    normal_pair,
+    sine_squared,
+    uniform,
+)
 from drivers.simulated.plant.modulators import Playing, played
 
-__all__ = ["Diodes", "Light", "avalanches", "expected_clicks", "mean_transmission"]
+__all__ = ["Diodes", "Light", "Records", "avalanches", "expected_clicks", "mean_transmission"]
+
+
+Codes = NDArray[np.int16]
+# The records of the intensity modulator, of Alice's phase modulator and of Bob's.
+Records = tuple[Codes, Codes, Codes]
 
 
 class Light(NamedTuple):
     """The pulses of a piece as they reach the detectors.
 
-    `intensity` plays half the modulator's phase, `alice` and `bob` their phases in
-    rad, the drift included; `photons` is the mean number behind Bob's optics at
-    full transmission of the intensity modulator, `bound` at least the mean number
-    of avalanches per pulse.
+    The electrodes play volts over twice the half-wave voltage, which is phase over
+    2 pi; the bias and the drift are in their offsets. `photons` is the mean number
+    behind Bob's optics at full transmission of the intensity modulator, `bound` at
+    least the mean number of avalanches per pulse.
     """
 
     intensity: Playing
@@ -48,82 +61,151 @@ class Diodes(NamedTuple):
     early_ps: float
 
 
-@kernel
-def _transmission(intensity: Playing, k: int, floor: float) -> float:
-    s = math.sin(played(intensity, k))
-    return floor + (1.0 - floor) * s * s
+@inlined
+def _transmission(codes: Codes, intensity: Playing, k: int, floor: float) -> float:
+    return floor + (1.0 - floor) * sine_squared(played(codes, intensity, k))
 
 
-@kernel
-def _means(light: Light, diodes: Diodes, k: int) -> tuple[float, float]:
+@inlined
+def _means(
+    intensity: Codes, alice: Codes, bob: Codes, light: Light, diodes: Diodes, k: int
+) -> tuple[float, float]:
     """Return the mean numbers of avalanches that pulse `k` starts in D0 and D1.
 
     The central peak leaves by the two ports in the shares (1 +- V cos phi)/2.
     """
-    half = 0.5 * light.photons * _transmission(light.intensity, k, light.floor)
-    fringe = light.visibility * math.cos(played(light.alice, k) - played(light.bob, k))
+    half = 0.5 * light.photons * _transmission(intensity, light.intensity, k, light.floor)
+    turns = played(alice, light.alice, k) - played(bob, light.bob, k)
+    fringe = light.visibility * (1.0 - 2.0 * sine_squared(turns))
     return half * (1.0 + fringe) * diodes.efficiency_0, half * (1.0 - fringe) * diodes.efficiency_1
 
 
 @kernel
-def _grown(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    longer = np.empty(2 * times.size, dtype=np.int64)
-    longer[: times.size] = times
-    return longer
+def _faint(
+    records: Records, light: Light, diodes: Diodes, slots: int, key: np.uint64
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the slots in which light starts avalanches in D0 and in D1.
+
+    Photoelectrons are a Poisson process along the slots: the loop leaps with
+    exponential gaps under the bound and thins to the means of the slot it is in.
+    """
+    room = 64 + int(0.75 * slots * light.bound)
+    slots_0, slots_1 = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+    count_0, count_1, last_0, last_1 = 0, 0, -1, -1
+    counter, x = key, 0.0
+    intensity, alice, bob = records
+    while light.bound > 0.0:
+        counter += GOLDEN
+        x -= math.log(uniform(counter)) / light.bound
+        if x >= slots:
+            break
+        k = int(x)
+        mean_0, mean_1 = _means(intensity, alice, bob, light, diodes, k)
+        counter += GOLDEN
+        draw = light.bound * uniform(counter)
+        if draw < mean_0:
+            if k != last_0:
+                if count_0 == slots_0.size:
+                    slots_0 = grown(slots_0)
+                slots_0[count_0], last_0 = k, k
+                count_0 += 1
+        elif draw < mean_0 + mean_1 and k != last_1:
+            if count_1 == slots_1.size:
+                slots_1 = grown(slots_1)
+            slots_1[count_1], last_1 = k, k
+            count_1 += 1
+    return slots_0[:count_0], slots_1[:count_1]
 
 
 @kernel
-def _with_dark(
-    light: NDArray[np.int64], count: int, key: np.uint64, rate: float, span_ps: float
+def _bright(
+    records: Records, light: Light, diodes: Diodes, slots: int, key: np.uint64
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the same as `_faint` where most slots start an avalanche: one slot at a time."""
+    slots_0, slots_1 = np.empty(slots, dtype=np.int64), np.empty(slots, dtype=np.int64)
+    count_0, count_1, counter = 0, 0, key
+    intensity, alice, bob = records
+    for k in range(slots):
+        mean_0, mean_1 = _means(intensity, alice, bob, light, diodes, k)
+        counter += GOLDEN
+        if uniform(counter) < -math.expm1(-mean_0):
+            slots_0[count_0] = k
+            count_0 += 1
+        counter += GOLDEN
+        if uniform(counter) < -math.expm1(-mean_1):
+            slots_1[count_1] = k
+            count_1 += 1
+    return slots_0[:count_0], slots_1[:count_1]
+
+
+@kernel
+def _times(
+    slots: NDArray[np.int64],
+    slot_ps: float,
+    early_ps: float,
+    spread_ps: float,
+    key: np.uint64,
+    dark: float,
+    span_ps: float,
+    dark_key: np.uint64,
 ) -> NDArray[np.int64]:
-    """Merge a Poisson process of `rate` over `span_ps` into sorted times."""
-    out = np.empty(count + 16 + int(1.2 * rate * span_ps), dtype=np.int64)
-    filled, used, t, counter = 0, 0, 0.0, key
-    while True:
-        if rate > 0.0:
-            counter += GOLDEN
-            t -= math.log(uniform(counter)) / rate
-        else:
-            t = span_ps
-        while used < count and (t >= span_ps or light[used] <= t):
+    """Return the times of avalanches by light, spread, and of dark ones, merged."""
+    out = np.empty(slots.size + 16 + int(1.2 * dark * span_ps), dtype=np.int64)
+    filled, dark_ps = 0, 0.0
+    counter, dark_counter = key, dark_key
+    even, odd = 0.0, 0.0
+    for used in range(slots.size + 1):
+        light_ps = span_ps
+        if used < slots.size:
+            if used & 1 == 0:
+                counter += GOLDEN
+                first = counter
+                counter += GOLDEN
+                even, odd = normal_pair(first, counter)
+            light_ps = slots[used] * slot_ps + early_ps + spread_ps * (odd if used & 1 else even)
+        while dark > 0.0 and dark_ps < light_ps:
+            if dark_ps > 0.0:
+                if filled == out.size:
+                    out = grown(out)
+                out[filled] = np.int64(dark_ps)
+                filled += 1
+            dark_counter += GOLDEN
+            dark_ps -= math.log(uniform(dark_counter)) / dark
+        if used < slots.size:
             if filled == out.size:
-                out = _grown(out)
-            out[filled] = light[used]
-            filled, used = filled + 1, used + 1
-        if t >= span_ps:
-            return out[:filled]
-        if filled == out.size:
-            out = _grown(out)
-        out[filled] = np.int64(t)
-        filled += 1
+                out = grown(out)
+            out[filled] = np.int64(light_ps)
+            filled += 1
+    return out[:filled]
 
 
 @kernel
 def avalanches(
+    records: Records,
     light: Light,
     diodes: Diodes,
     slots: int,
     slot_ps: float,
     key: np.uint64,
-    dark_key_0: np.uint64,
-    dark_key_1: np.uint64,
+    keys_0: tuple[np.uint64, np.uint64],
+    keys_1: tuple[np.uint64, np.uint64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return when each diode would break down if it were always ready.
 
-    The loop leaps from one candidate slot to the next by geometric gaps under the
-    bound and thins them to the probability of that slot. Whatever `slots` is, the
-    result is the beginning of the same series.
+    Whatever `slots` is, the result is the beginning of the same series.
 
     Parameters
     ----------
-    light, diodes : Light, Diodes
+    records, light, diodes : Records, Light, Diodes
         What holds in this piece.
     slots : int
         Length of the piece.
     slot_ps : float
         Length of a slot in bench time.
-    key, dark_key_0, dark_key_1 : int
-        Random streams of the light and of the dark counts.
+    key : int
+        Random stream of the light.
+    keys_0, keys_1 : tuple of int
+        Streams of the arrival times and of the dark counts of each diode.
 
     Returns
     -------
@@ -131,49 +213,22 @@ def avalanches(
         Times in ps for each diode since `early_ps` before the first pulse's mean
         arrival, ascending.
     """
-    expected = slots * -math.expm1(-light.bound)
-    room = 64 + int(0.75 * expected)
-    times_0, times_1 = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
-    count_0, count_1 = 0, 0
-    ceiling = -math.expm1(-light.bound)
-    counter, k = key, -1
-    while light.bound > 0.0:
-        counter += GOLDEN
-        gap = -math.log(uniform(counter)) / light.bound
-        if gap >= slots - 1 - k:
-            break
-        k += 1 + int(gap)
-        mean_0, mean_1 = _means(light, diodes, k)
-        counter += GOLDEN
-        draw = ceiling * uniform(counter)
-        if draw >= -math.expm1(-mean_0 - mean_1):
-            continue
-        click_0, click_1 = -math.expm1(-mean_0), -math.expm1(-mean_1)
-        counter += GOLDEN
-        first = counter
-        counter += GOLDEN
-        wide_0, wide_1 = normal_pair(first, counter)
-        if draw < click_0:
-            if count_0 == times_0.size:
-                times_0 = _grown(times_0)
-            late_ps = diodes.early_ps + wide_0 * diodes.spread_0_ps
-            times_0[count_0] = np.int64(k * slot_ps + late_ps)
-            count_0 += 1
-        if draw < click_0 * click_1 or draw >= click_0:
-            if count_1 == times_1.size:
-                times_1 = _grown(times_1)
-            late_ps = diodes.early_ps + wide_1 * diodes.spread_1_ps
-            times_1[count_1] = np.int64(k * slot_ps + late_ps)
-            count_1 += 1
+    if light.bound > 1.0:
+        slots_0, slots_1 = _bright(records, light, diodes, slots, key)
+    else:
+        slots_0, slots_1 = _faint(records, light, diodes, slots, key)
     span_ps = slots * slot_ps
+    spread_0, spread_1, early = diodes.spread_0_ps, diodes.spread_1_ps, diodes.early_ps
     return (
-        _with_dark(times_0, count_0, dark_key_0, diodes.dark_0, span_ps),
-        _with_dark(times_1, count_1, dark_key_1, diodes.dark_1, span_ps),
+        _times(slots_0, slot_ps, early, spread_0, keys_0[0], diodes.dark_0, span_ps, keys_0[1]),
+        _times(slots_1, slot_ps, early, spread_1, keys_1[0], diodes.dark_1, span_ps, keys_1[1]),
     )
 
 
 @kernel
-def mean_transmission(intensity: Playing, floor: float, slots: int, key: np.uint64) -> float:
+def mean_transmission(
+    codes: Codes, intensity: Playing, floor: float, slots: int, key: np.uint64
+) -> float:
     """Return the intensity modulator's mean transmission over a piece.
 
     Long pieces are sampled: one random slot of each of 2^18 equal parts.
@@ -183,13 +238,13 @@ def mean_transmission(intensity: Playing, floor: float, slots: int, key: np.uint
     total, counter = 0.0, key
     for i in range(draws):
         counter += GOLDEN
-        total += _transmission(intensity, int((i + uniform(counter)) * width), floor)
+        total += _transmission(codes, intensity, int((i + uniform(counter)) * width), floor)
     return total / draws
 
 
 @kernel
 def expected_clicks(
-    light: Light, diodes: Diodes, slots: int, key: np.uint64
+    records: Records, light: Light, diodes: Diodes, slots: int, key: np.uint64
 ) -> tuple[float, float]:
     """Return the mean probabilities per slot that light starts an avalanche in D0 and D1.
 
@@ -198,9 +253,12 @@ def expected_clicks(
     draws = min(slots, 1 << 16)
     width = slots / draws
     total_0, total_1, counter = 0.0, 0.0, key
+    intensity, alice, bob = records
     for i in range(draws):
         counter += GOLDEN
-        mean_0, mean_1 = _means(light, diodes, int((i + uniform(counter)) * width))
+        mean_0, mean_1 = _means(
+            intensity, alice, bob, light, diodes, int((i + uniform(counter)) * width)
+        )
         total_0 -= math.expm1(-mean_0)
         total_1 -= math.expm1(-mean_1)
     return total_0 / draws, total_1 / draws

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from drivers.simulated.plant.detectors import Registration
 from drivers.simulated.plant.kernels import stream_key
-from drivers.simulated.plant.pulses import Diodes, Light, avalanches
+from drivers.simulated.plant.pulses import Diodes, Light, Records, avalanches
 from drivers.simulated.plant.timing import SlotGrid
 
 __all__ = ["Piece", "Receiver"]
@@ -37,6 +37,7 @@ class Piece:
     end: int
     origin_ps: tuple[int, int]
     slot_ps: float
+    records: Records
     light: Light
     diodes: Diodes
     afterpulse: tuple[float, float]
@@ -97,6 +98,8 @@ class Receiver:
     def start(self, t_ns: int) -> None:
         """Begin to simulate at `t_ns`; nothing clicks before."""
         self._pieces.clear()
+        for registration in self._registrations:
+            registration.rest()
         self._next_slot = self._grid.at_bob(t_ns)
         self.done_ns = t_ns
 
@@ -116,10 +119,6 @@ class Receiver:
                 last.end, last.avalanches = slot, None
                 self._pieces.append(last)
             self._next_slot = max(last.first, slot)
-
-    def oldest_slot(self) -> int | None:
-        """Return the first slot whose settings are still needed; None when not listening."""
-        return None if self.done_ns is None else self._next_slot
 
     def advance(self, until_ns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the clicks of D0 and of D1 before `until_ns`, in ps, not returned yet."""
@@ -150,9 +149,19 @@ class Receiver:
             piece.avalanches = result
 
     def _avalanches(self, piece: Piece) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        keys = [stream_key(self._seed, name, piece.first) for name in (10, 11, 12)]
-        slots = piece.end - piece.first
-        return avalanches(piece.light, piece.diodes, slots, piece.slot_ps, *keys)
+        light, arrive_0, dark_0, arrive_1, dark_1 = (
+            stream_key(self._seed, 10, name, piece.first) for name in range(5)
+        )
+        return avalanches(
+            piece.records,
+            piece.light,
+            piece.diodes,
+            piece.end - piece.first,
+            piece.slot_ps,
+            light,
+            (arrive_0, dark_0),
+            (arrive_1, dark_1),
+        )
 
     def _register(self, until_ps: int, clicks: tuple[list[NDArray[np.int64]], ...]) -> None:
         while self._pieces:
