@@ -43,15 +43,13 @@ class Clipped(Number):
         if value is not None:
             return value
         value = self._decimal(token)
-        if self.step:
-            value = round(value / self.step) * self.step
         if self.low is not None and value < (least := limit(self.low, device, suffixes)):
             device.report_error(-222, "Data out of range; value clipped to lower limit")
             return least
         if self.high is not None and value > (most := limit(self.high, device, suffixes)):
             device.report_error(-222, "Data out of range; value clipped to upper limit")
             return most
-        return value
+        return round(value / self.step) * self.step if self.step else value
 
 
 class Amplitude(Parameter):
