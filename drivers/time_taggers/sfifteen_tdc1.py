@@ -1,0 +1,419 @@
+r"""S-Fifteen Instruments TDC1: four lines stamped in steps of 2 ns.
+
+Sources: pyS15, ``S15lib/instruments/usb_counter_fpga.py`` of
+s-fifteen-instruments/pyS15 (below: pyS15); the maker's wiki page "TDC1
+Documentation" (below: wiki); ``python/usbcount_class.py`` of
+s-fifteen-instruments/Timestamp_TDC (below: Timestamp_TDC).
+
+Stamps are a stream of little-endian 32-bit words without any frame: bits 31
+to 5 are the time in 2 ns, which starts with the acquisition and rolls over
+every 2**28 ns; bit 4 marks a dummy, which is sent so that a roll-over without
+events is not missed; bits 3 to 0 are the levels of lines 4 to 1 at a leading
+edge of any of them (pyS15 `read_timestamps_bin`, wiki, Timestamp_TDC). The
+stream has no end mark: the unit stops by itself after the time that was set.
+pyS15 reads until that time and 20 ms have passed, then sends ``abort``; times
+above 65.535 s run endlessly until then. So does this driver.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from drivers.core import (
+    Choice,
+    Flag,
+    Instrument,
+    LineSettings,
+    MisuseError,
+    NoReporting,
+    Number,
+    ResponseTimeoutError,
+    UnexpectedReplyError,
+    ValueOutOfRangeError,
+)
+from drivers.core.reporting import ErrorReporting
+from drivers.roles import StampBlock
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from drivers.core.context import Clock
+
+__all__ = ["SFifteenTDC1", "StampDecoder"]
+
+_TICK_S = Fraction(2, 10**9)
+_TICKS_PER_S = 500_000_000
+_WRAP = 1 << 27
+#: Two events further back than this are a roll-over, nearer ones an error: pyS15
+#: (`read_timestamps_bin2`) puts the border at 2**25 ns.
+_BACK = 1 << 24
+_DUMMY = 0x10
+_LINES = 4
+
+_LONGEST_MS = 65535
+_WAIT_S = 0.1
+#: What the last words may take to arrive (pyS15 `_stream_response_into_buffer`).
+_TAIL_NS = 20_000_000
+#: Nothing for so long, though each roll-over (0.27 s) is marked: the stream is dead.
+_SILENCE_NS = 1_000_000_000
+#: The unit's time is set in whole milliseconds.
+_OVERRUN_TICKS = _TICKS_PER_S // 1000
+#: After its end a stream has to dry up within this time.
+_DRAIN_NS = 10_000_000_000
+
+
+class StampDecoder:
+    """Turns the bytes of a stream, in whatever pieces, into events.
+
+    A word shows the levels of all lines, so a line that is high from an earlier
+    edge shows too. A line has risen if it was low in the word before, or if that
+    word is longer ago than a pulse lasts. That is exact as long as a line's
+    pulses are no longer than `pulse_widths_s` and rise no closer than twice
+    that. A word that can only be one line's is always taken as its event.
+
+    Parameters
+    ----------
+    pulse_widths_s : sequence of float
+        Upper bound of the pulses' lengths on lines 1 to 4 in seconds.
+    """
+
+    def __init__(self, pulse_widths_s: tuple[float, float, float, float]) -> None:
+        import numpy as np
+
+        self._widths = np.ceil(np.array(pulse_widths_s) * _TICKS_PER_S).astype(np.int64)
+        self._rest = b""
+        self._wraps = 0
+        self._word = 0
+        self._event_tick = -(1 << 62)
+        self._levels = 0
+
+    def decode(self, data: bytes) -> StampBlock:
+        """Return the events in the next bytes of the stream.
+
+        Raises
+        ------
+        UnexpectedReplyError
+            If the time runs backwards, other than by a roll-over.
+        """
+        import numpy as np
+
+        data = self._rest + data if self._rest else data
+        whole = len(data) // 4
+        self._rest = data[4 * whole :]
+        words = np.frombuffer(data, "<u4", whole)
+        ticks = self._unwrapped(words)
+        if (words & _DUMMY).any():
+            real = (words & _DUMMY) == 0
+            words, ticks = words[real], ticks[real]
+        return self._rises(ticks, (words & 0xF).astype(np.uint8))
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes of a word that is not complete are held."""
+        return len(self._rest)
+
+    def _unwrapped(self, words: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return the ticks since the start, roll-overs counted."""
+        import numpy as np
+
+        if not words.size:
+            return np.zeros(0, np.int64)
+        both = np.concatenate((np.array([self._word], np.uint32), words))
+        ticks = (both >> 5).astype(np.int64)
+        steps = np.diff(ticks)
+        wraps = steps < -_BACK
+        # Beside a dummy any step back is a roll-over: the lines may have been quiet
+        # for nearly a whole period. Two dummies at one tick are one period apart.
+        if (words & _DUMMY).any():
+            dummies = (both & _DUMMY) != 0
+            beside = dummies[1:] | dummies[:-1]
+            wraps |= beside & (steps < 0)
+            wraps |= dummies[1:] & dummies[:-1] & (steps == 0)
+        backwards = (steps < 0) & ~wraps
+        if backwards.any():
+            place = int(np.argmax(backwards))
+            raise UnexpectedReplyError(
+                f"the time stamps run back by {-int(steps[place]) * 2} ns",
+                remedy="bytes were lost: lower the count rate or free the USB bus",
+            )
+        unwrapped = ticks[1:]
+        if self._wraps or wraps.any():
+            unwrapped = unwrapped + _WRAP * (self._wraps + np.cumsum(wraps))
+            self._wraps += int(np.count_nonzero(wraps))
+        self._word = int(words[-1])
+        return unwrapped
+
+    def _rises(self, ticks: NDArray[np.int64], levels: NDArray[np.uint8]) -> StampBlock:
+        """Return one event for each line that has risen."""
+        import numpy as np
+
+        if not ticks.size:
+            return StampBlock(ticks, levels)
+        before = np.concatenate((np.array([self._levels], np.uint8), levels[:-1]))
+        gaps = np.diff(ticks, prepend=np.int64(self._event_tick))
+        self._levels = int(levels[-1])
+        self._event_tick = int(ticks[-1])
+        risen = levels.copy()
+        close = np.flatnonzero(gaps <= self._widths.max())
+        if close.size:
+            held = np.zeros(close.size, np.uint8)
+            for line, width in enumerate(self._widths):
+                held |= (gaps[close] <= width).astype(np.uint8) << np.uint8(line)
+            new = levels[close] & ~(before[close] & held)
+            lone = (levels[close] & (levels[close] - np.uint8(1))) == 0
+            risen[close] = np.where(lone, levels[close], new)
+        lines = _line_of()[risen]
+        if lines.all():  # one line each, as nearly always
+            return StampBlock(ticks, lines)
+        bits = np.unpackbits(risen[:, None], axis=1, bitorder="little", count=_LINES)
+        events, places = np.nonzero(bits)
+        return StampBlock(ticks[events], (places + 1).astype(np.uint8))
+
+
+def _line_of() -> NDArray[np.uint8]:
+    """Return a table from a level pattern to its line, 0 where it is not one line."""
+    import numpy as np
+
+    table = np.zeros(16, np.uint8)
+    table[[1, 2, 4, 8]] = [1, 2, 3, 4]
+    return table
+
+
+class _Milliseconds(Number):
+    """A time in ms which the unit answers as a signed 16-bit number (pyS15 `int_time`)."""
+
+    def parse(self, reply: str) -> float:
+        """Undo the sign."""
+        return int(reply) % (1 << 16) * self.scale
+
+
+class _Threshold(Number):
+    """A trigger level, positive or negative logic by its sign (pyS15 `threshold`)."""
+
+    def parse(self, reply: str) -> float:
+        """Take the first word, the rest is the unit."""
+        return float(reply.split()[0]) if reply.split() else float(reply)
+
+    def format(self, value: float) -> str:
+        """Choose the command by the sign."""
+        return f"{'NEG' if value < 0 else 'POS'} {value:g}"
+
+    def agrees(self, wanted: float, actual: float) -> bool:
+        """Agree within 10 mV: the converter's step is not documented."""
+        return abs(wanted - actual) <= 0.01
+
+
+class SFifteenTDC1(Instrument):
+    """A four-channel counter and time tagger.
+
+    Satisfies `drivers.roles.TimeTagger`. The lines are taken as low when an
+    acquisition starts.
+
+    Attributes
+    ----------
+    pulse_widths_s : tuple of four floats
+        No pulse on lines 1 to 4 is longer than this, nor do two rise closer
+        than twice this; see `StampDecoder`.
+    """
+
+    line = LineSettings(write_end=b"\r\n", read_end=b"\n", timeout_s=1.0, baud_rate=115200)
+    reporting: ErrorReporting = NoReporting()
+    identity_pattern = r".*TDC1.*"
+
+    #: One tick of `collect` in seconds.
+    tick_s: Fraction = _TICK_S
+    pulse_widths_s: tuple[float, float, float, float] = (20e-9, 20e-9, 20e-9, 20e-9)
+
+    integration_time_s = _Milliseconds(
+        "time?",
+        "time {value}",
+        low=1e-3,
+        high=65.535,
+        step=1e-3,
+        scale=1e-3,
+        unit="s",
+        doc="Time of one count.",
+        page="wiki",
+        read_back=True,
+    )
+    mode = Choice(
+        "mode?",
+        "{value}",
+        choices={"singles": "singles", "pairs": "pairs", "timestamp": "timestamp"},
+        replies={"0": "singles", "1": "pairs", "3": "timestamp"},
+        doc="What is counted or stamped.",
+        page="pyS15 mode",
+        read_back=True,
+    )
+    threshold_v = _Threshold(
+        "level?",
+        "{value}",
+        low=-3.3,
+        high=3.3,
+        unit="V",
+        doc="Trigger level; negative for negative pulses.",
+        page="pyS15 threshold, wiki",
+        read_back=True,
+    )
+    standard = Choice(
+        None,
+        "{value}",
+        choices={"NIM": "NIM", "TTL": "TTL"},
+        doc="Trigger level of a pulse standard.",
+        page="pyS15 level",
+    )
+    reference = Choice(
+        "REFCLK?",
+        "REFCLK {value}",
+        choices={"automatic": "0", "external": "1", "internal": "2"},
+        doc="Clock that the stamps follow.",
+        page="pyS15 clock",
+        read_back=True,
+    )
+    external_clock = Flag(
+        "ECLOCK?", doc="Whether an external 10 MHz clock is there.", page="pyS15 eclock"
+    )
+
+    _duration_ticks = 0
+    _endless = False
+
+    def prepare(self) -> None:
+        """Stop a stream that an earlier session left running."""
+        self._halt()
+
+    def count_singles(self) -> tuple[int, ...]:
+        """Count the events of lines 1 to 4 for `integration_time_s`."""
+        return self._counts("singles", 4)
+
+    def count_pairs(self) -> tuple[int, ...]:
+        """Count lines 1 to 4 and the coincidences 1-3, 1-4, 2-3 and 2-4."""
+        return self._counts("pairs", 8)
+
+    def start(self, duration_s: float) -> None:
+        """Start to stamp all lines for `duration_s`, rounded up to whole milliseconds.
+
+        Raises
+        ------
+        ValueOutOfRangeError
+            If the duration is not positive and finite.
+        """
+        if not 0 < duration_s < math.inf:
+            raise ValueOutOfRangeError(
+                f"an acquisition of {duration_s:g} s", instrument=self.name, address=self.address
+            )
+        milliseconds = math.ceil(round(duration_s * 1e3, 6))
+        self._duration_ticks = milliseconds * (_TICKS_PER_S // 1000)
+        self._endless = milliseconds > _LONGEST_MS
+        time = 0 if self._endless else milliseconds
+        with self.link.lock:
+            self.link.transport.read_available()
+            self.link.write(f"INPKT;time {time};timestamp;counts?;".encode("ascii"))
+
+    def collect(self, clock: Clock) -> Iterator[StampBlock]:
+        """Yield what is stamped until the time that `start` set is over.
+
+        Call it right after `start`; blocks come as they arrive, none is empty.
+        Left early, it aborts the acquisition.
+
+        Raises
+        ------
+        MisuseError
+            If nothing was started.
+        ResponseTimeoutError
+            If nothing comes for a second, not even the marks of the roll-overs.
+        UnexpectedReplyError
+            If the stream is no stream of stamps: its time runs backwards or past
+            the end, or it does not stop.
+        """
+        if not self._duration_ticks:
+            raise MisuseError(
+                "nothing was started", instrument=self.name, remedy="call start() first"
+            )
+        try:
+            yield from self._collect(clock)
+        except GeneratorExit:
+            self._halt()
+            raise
+        except UnexpectedReplyError as error:
+            self._halt()
+            raise error.located(self.name, self.address) from None
+        finally:
+            self._duration_ticks = 0
+
+    def abort(self) -> None:
+        """Stop an acquisition and drop what is left of it."""
+        self._duration_ticks = 0
+        self._halt()
+
+    def _collect(self, clock: Clock) -> Iterator[StampBlock]:
+        transport = self.link.transport
+        decoder = StampDecoder(self.pulse_widths_s)
+        heard_ns = clock.now_ns()
+        end_ns = heard_ns + self._duration_ticks * 2 + _TAIL_NS
+        stopped = False
+        while True:
+            data = transport.read_available(_WAIT_S)
+            now_ns = clock.now_ns()
+            if data:
+                heard_ns = now_ns
+                block = self._within(decoder.decode(data))
+                if block.ticks.size:
+                    yield block
+            elif now_ns >= end_ns and (stopped or not self._endless):
+                break
+            elif now_ns - heard_ns > _SILENCE_NS and not stopped:
+                raise ResponseTimeoutError(
+                    f"no time stamps for {(now_ns - heard_ns) * 1e-9:.1f} s, not even roll-overs",
+                    instrument=self.name,
+                    address=self.address,
+                    remedy="check the USB cable and whether another program uses the unit",
+                )
+            if now_ns >= end_ns and not stopped and self._endless:
+                self.link.write(b"abort")
+                stopped = True
+            if now_ns >= end_ns + _DRAIN_NS:
+                raise UnexpectedReplyError("the stream of time stamps does not end")
+        if decoder.unfinished and not stopped:
+            raise UnexpectedReplyError(
+                f"the stream of time stamps ended within a word, after {decoder.unfinished} bytes",
+                remedy="bytes were lost: lower the count rate or free the USB bus",
+            )
+
+    def _within(self, block: StampBlock) -> StampBlock:
+        """Cut off what an endless stream has stamped too long; fail if any other has."""
+        if not block.ticks.size or block.ticks[-1] < self._duration_ticks:
+            return block
+        late = int(block.ticks[-1]) - self._duration_ticks
+        if late > _OVERRUN_TICKS and not self._endless:
+            raise UnexpectedReplyError(
+                f"the time stamps run {late / _TICKS_PER_S:.3f} s past the end",
+                remedy="bytes were lost: lower the count rate or free the USB bus",
+            )
+        kept = block.ticks < self._duration_ticks
+        return StampBlock(block.ticks[kept], block.channels[kept])
+
+    def _halt(self) -> None:
+        with self.link.lock:
+            self.link.write(b"abort")
+            for _ in range(100):
+                if not self.link.transport.read_available(_WAIT_S):
+                    break
+
+    def _counts(self, mode: str, fields: int) -> tuple[int, ...]:
+        with self.link.patience(self.integration_time_s):
+            reply = self.ask(f"{mode};counts?")
+        try:
+            counts = tuple(int(field) for field in reply.split())
+            if len(counts) != fields or min(counts) < 0:
+                raise ValueError(reply)
+        except ValueError:
+            raise UnexpectedReplyError(
+                f"{fields} counts expected, got {reply[:60]!r}",
+                instrument=self.name,
+                address=self.address,
+            ) from None
+        return counts
