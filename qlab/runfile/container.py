@@ -29,7 +29,7 @@ from .seal import BLOCK_SIZE, UNSEALED, seal
 __all__ = ["Container", "Declaration", "GrowingSpec"]
 
 _COMMIT_CHUNK = 256
-_STATUS_TYPE = "S16"
+_STATUS_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Container:
                 spec.name: Column(self._file[spec.name], workers) for spec in declaration.datasets
             }
             self._status = self._file[STATUS]
+            self._status_offset: int = self._status.id.get_offset()
             self._rows = self._file[COMMITS]
             self._salt = salt_of(self._file)
             self._digest = first_link(self._file)
@@ -196,9 +197,11 @@ class Container:
 
     def give_up(self) -> None:
         """Say in the file that nothing more will come, if the disk still allows, and let go."""
-        with contextlib.suppress(OSError, RuntimeError, ValueError):
-            self.set_status(RunStatus.INTERRUPTED)
         self.abandon()
+        with contextlib.suppress(OSError), self.path.open("r+b") as file:
+            # Past HDF5, which may be closed already or stuck; the place was taken at the start.
+            file.seek(self._status_offset)
+            file.write(RunStatus.INTERRUPTED.value.encode().ljust(_STATUS_BYTES, b"\0"))
 
     def abandon(self) -> None:
         """Let go of the file without sealing it, after a failure."""
@@ -216,7 +219,7 @@ def _write_skeleton(file: h5py.File, declaration: Declaration) -> None:
     _write_text(file, CONFIG, declaration.config)
     for name, text in (declaration.provenance or {}).items():
         _write_text(file, f"{PROVENANCE}/{name}", text)
-    file.create_dataset(STATUS, (), _STATUS_TYPE)[()] = RunStatus.RUNNING.value.encode()
+    file.create_dataset(STATUS, (), f"S{_STATUS_BYTES}")[()] = RunStatus.RUNNING.value.encode()
     for spec in declaration.datasets:
         create_dataset(
             file, spec.name, spec.dtype, spec.chunk, spec.row_shape, dict(spec.attributes or {})

@@ -18,7 +18,7 @@ from drivers.core.context import Kind, Status
 
 from .chain import attributes_of, covered, own_dataset, text_of
 from .errors import CompanionMissingError, RunFileMisuseError
-from .liveness import Process, is_alive
+from .liveness import Process, is_alive, this_process
 from .opening import damaged, open_hdf5
 from .schema import (
     COMMITS,
@@ -90,7 +90,10 @@ class _Part:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
         length = self.lengths[name]
         stop = length if stop is None else min(stop, length)
-        return np.asarray(own_dataset(self.file, name)[start : max(start, stop)])
+        try:
+            return np.asarray(own_dataset(self.file, name)[start : max(start, stop)])
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise damaged(self.path, f"{name} cannot be read: {error}") from error
 
     def payload(self, offset: int, length: int) -> bytes:
         start = offset - self._window_start
@@ -153,6 +156,15 @@ class RunFile:
             self.close()
             raise damaged(self.path, f"its attributes cannot be read: {error}") from error
         self._stored_status = stored
+        if not self.sealed and stored != RunStatus.INTERRUPTED and self.writer == this_process():
+            # HDF5 shares the dataset between writer and reader of one process, and there
+            # forgets the filter mask of a chunk that was rewritten in place.
+            self.close()
+            raise RunFileMisuseError(
+                "this process is still writing it",
+                path=self.path,
+                remedy="close the writer first, or read it from another process",
+            )
 
     @classmethod
     def open(cls, path: Path) -> RunFile:
@@ -165,6 +177,8 @@ class RunFile:
         ------
         RunFileNotFoundError, ForeignFileError, NewerSchemaError, DamagedFileError
             See `errors`.
+        RunFileMisuseError
+            If this very process is still writing it.
         """
         return cls(path)
 

@@ -21,6 +21,11 @@ KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 STEPS = ("placing", "container", "column", "seal")
 
 
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 def die() -> None:
     os.kill(os.getpid(), KILL)
 
@@ -67,7 +72,7 @@ def kill_at_line(number: int) -> None:
     sys.settrace(trace)
     run(short=True)
     sys.settrace(None)
-    print("lines", lines, flush=True)
+    say("lines", lines)
 
 
 def run(*, short: bool) -> None:
@@ -75,7 +80,7 @@ def run(*, short: bool) -> None:
     now = iter(range(10**9))
     # Half the commits come by the writer's own clock: every seventh look at it finds one due.
     writer = makers.start_run(path, operational=operational, monotonic=lambda: 0.1 * next(now))
-    print("start", flush=True)
+    say("start")
     total = 40 if short else 10**9
     for number, step in enumerate(islice(makers.expected_records(1), total)):
         writer.record(**step)
@@ -85,9 +90,9 @@ def run(*, short: bool) -> None:
             writer.append("data/bob/detectors", detectors)
         if number % 15 == 14:
             writer.commit()
-            print("commit", number + 1, flush=True)
+            say("commit", number + 1)
     writer.close()
-    print("closed", flush=True)
+    say("closed")
 
 
 if __name__ == "__main__":
