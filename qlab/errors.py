@@ -7,6 +7,7 @@ from enum import IntEnum
 
 __all__ = [
     "ExitCode",
+    "InsecureRunError",
     "QlabError",
     "StationError",
     "UsageError",
@@ -57,6 +58,12 @@ class UsageError(QlabError):
     """What was asked for makes no sense here; nothing was done."""
 
     exit_code = ExitCode.USAGE
+
+
+class InsecureRunError(QlabError):
+    """The run is complete, but no key can be given; the message is the reason."""
+
+    exit_code = ExitCode.INSECURE
 
 
 class StationError(UsageError):

@@ -10,7 +10,7 @@ from pyvisa.rname import InvalidResourceName, ResourceName
 
 from drivers.core.errors import MisuseError
 from drivers.core.registry import simulator_class
-from drivers.simulated.device import Device
+from drivers.simulated.device import Device, DevicePort
 from drivers.simulated.plant.link import LinkPlant
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.port import Connector, Port
@@ -85,6 +85,17 @@ class Bench:
     resources: Mapping[str, Port]
     time: BenchTime
     plant: LinkPlant
+
+    def stream_port(self, name: str) -> Port:
+        """Return a port of a device that is a plain stream of bytes.
+
+        That is its serial port, or else a raw socket, which a unit that has GPIB
+        or USB only gets from an Ethernet adapter.
+        """
+        device = self.devices[name]
+        if "serial" in device.connectors:
+            return device.port("serial")
+        return DevicePort(device, "socket")
 
 
 def build_bench(

@@ -1,2 +1,108 @@
-def main() -> None:
-    raise SystemExit(0)
+"""The command line: `qlab`, and how its commands end."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from qlab import __version__
+from qlab.cli.output import Invocation, report_error
+from qlab.errors import ExitCode, QlabError, UsageError, exit_code
+
+__all__ = ["cli", "main"]
+
+# What `qlab --help` shows is here, so that it imports no command.
+_COMMANDS = {
+    "run": ("qlab.cli.run:run", "Run an experiment and record it."),
+    "replay": ("qlab.cli.replay:replay", "Replay a run file and compare everything."),
+    "inspect": ("qlab.cli.inspect:inspect", "Show what a run file holds, finished or not."),
+    "plot": ("qlab.cli.plot:plot", "Draw a run's results."),
+    "station": ("qlab.cli.station:station", "Write, check, show, serve a station; make it safe."),
+    "instrument": ("qlab.cli.instrument:instrument", "Talk to one instrument of a station."),
+    "doctor": ("qlab.cli.doctor:doctor", "Check that this computer has what qlab needs."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, importing nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in _COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qlab")
+@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.pass_obj
+def cli(known: Invocation, debug: bool) -> None:
+    """Quantum key distribution and precise time in the laboratory.
+
+    Without a station file every command works on a simulated bench.
+
+    Exit codes: 0 done, 1 failure, 2 usage, 3 instrument, 4 limit or interlock,
+    5 aborted to safe state, 6 replay diverged, 7 no key can be given, 8 damaged
+    file, 130 Ctrl-C.
+    """
+    known.debug = debug
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console that lacks a sign shows another
+            stream.reconfigure(errors="replace")
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    known = Invocation(as_json="--json" in arguments)
+    try:
+        ended = cli.main(arguments, prog_name="qlab", standalone_mode=False, obj=known)
+        return ended if isinstance(ended, int) else int(ExitCode.DONE)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return int(ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last place, nothing escapes
+        if known.debug:
+            import traceback
+
+            traceback.print_exc()
+        failure = _explained(error)
+        report_error(failure, known)
+        return int(exit_code(failure))
+
+
+def _explained(error: Exception) -> Exception:
+    """Return the error, or one with a remedy for those that have none."""
+    if isinstance(error, click.UsageError):
+        where = "qlab" if error.ctx is None else error.ctx.command_path
+        return UsageError(error.format_message(), remedy=f"see `{where} --help`")
+    if isinstance(error, click.ClickException):
+        return QlabError(error.format_message())
+    foreseen = isinstance(error, OSError) or hasattr(error, "remedy")
+    if foreseen or exit_code(error) is not ExitCode.FAILURE:
+        return error
+    return QlabError(
+        f"internal error: {type(error).__name__}: {error}",
+        remedy="please report it with what `qlab --debug ...` prints",
+    )

@@ -48,6 +48,7 @@ class _Head:
     name: str = setting(doc="Name of the station")
     schema: int = setting(SCHEMA, doc="Version of the station file's layout", low=1)
     visa: str = setting("", doc="VISA library for pyvisa, such as '@py'; empty for its default")
+    rehearsal: bool = setting(False, doc="The instruments are simulated ones, served elsewhere")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +174,8 @@ class StationFile:
         Name of the station.
     visa : str
         Library for pyvisa; empty for its default.
+    rehearsal : bool
+        The instruments are simulated ones that another program serves.
     instruments : mapping of str to InstrumentEntry
     roles : mapping of str to str or tuple of str
         What experiments ask for, and which instrument or channel it is.
@@ -192,6 +195,7 @@ class StationFile:
 
     name: str
     visa: str
+    rehearsal: bool
     instruments: Mapping[str, InstrumentEntry]
     roles: Mapping[str, str | tuple[str, ...]]
     limits: Mapping[str, Limit]
@@ -201,6 +205,11 @@ class StationFile:
     tables: Mapping[str, Any]
     source: Source = field(repr=False)
     document: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its instruments are simulated, here or elsewhere: no key is fit for use."""
+        return self.simulation is not None or self.rehearsal
 
     def text(self) -> str:
         """Return the station as canonical TOML; `parse_station` reads it back."""
@@ -259,6 +268,7 @@ def parse_station(text: str, name: str) -> StationFile:
     return StationFile(
         name=head.name,
         visa=head.visa,
+        rehearsal=head.rehearsal,
         instruments=instruments,
         roles=_roles(source, document, instruments),
         limits=_limits(source, document, instruments),

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from drivers.core import Instrument
+from drivers.core import Instrument, Property
 from drivers.core.context import Clock, Kind, Recorder, Status
 from drivers.core.errors import MisuseError
+from drivers.core.instrument import Endpoint
 from drivers.core.link import Connect, LineSettings
 from drivers.core.recording import recording_connector
 from qlab.errors import StationError, UsageError
@@ -21,7 +22,7 @@ from qlab.station.file import InstrumentEntry, StationFile, load_station
 from qlab.station.guard import StationGuard
 from qlab.station.safe import SAFE_DEADLINE_S, SafeStep, walk
 from qlab.station.source import near_miss
-from qlab.station.targets import Target, endpoint_class, endpoint_of, parse_target, property_of
+from qlab.station.targets import endpoint_class, endpoint_of, parse_target, property_of
 from qlab.station.toml import toml_text
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ class Station:
 
     @property
     def simulated(self) -> bool:
-        """Whether the instruments are simulated, here or when the run was made."""
-        return self.file.simulation is not None
+        """Whether the instruments are simulated, here or elsewhere: no key is fit for use."""
+        return self.file.simulated
 
     @property
     def clock(self) -> Clock:
@@ -162,8 +163,19 @@ class Station:
             )
         target = roles[name]
         if isinstance(target, str):
-            return self._endpoint(target)
-        return [self._endpoint(each) for each in target]
+            return self.endpoint(target)
+        return [self.endpoint(each) for each in target]
+
+    def endpoint(self, text: str) -> Any:
+        """Return an instrument or a channel of one, such as ``laser.channel1``, opened.
+
+        Raises
+        ------
+        StationError, MisuseError
+            If there is none of this name.
+        """
+        target = parse_target(text, with_property=False)
+        return endpoint_of(self.instrument(target.instrument), target)
 
     def open_all(self) -> None:
         """Open every instrument of the station, in the order of its file.
@@ -176,32 +188,43 @@ class Station:
         for name in self.file.instruments:
             self.instrument(name)
 
+    def declared(self, target: str) -> Property[Any]:
+        """Return how the driver declares a property such as ``laser.channel1.power_dbm``.
+
+        Raises
+        ------
+        StationError, MisuseError
+            If there is no such property.
+        """
+        parsed = parse_target(target, with_property=True)
+        driver = self._driver(parsed.instrument)
+        return property_of(endpoint_class(driver, parsed), parsed)
+
     def get(self, target: str) -> Any:
         """Return the value of a property such as ``laser.channel1.power_dbm``.
 
         Raises
         ------
-        MisuseError
+        StationError, MisuseError
             If there is no such property.
         """
-        endpoint, parsed = self._with_property(target)
-        return getattr(endpoint, parsed.name)
+        name = self.declared(target).name
+        return getattr(self._owner(target), name)
 
     def set(self, target: str, value: Any) -> None:
         """Set a property; a text is read as a person would type the value.
 
         Raises
         ------
-        MisuseError
+        StationError, MisuseError
             If there is no such property, or the value is out of the manual's range.
         LimitError
             If the station forbids it.
         """
-        endpoint, parsed = self._with_property(target)
-        declared = property_of(type(endpoint), parsed)
+        declared = self.declared(target)
         if isinstance(value, str):
             value = declared.from_text(value)
-        setattr(endpoint, parsed.name, value)
+        setattr(self._owner(target), declared.name, value)
 
     def to_safe_state(self, deadline_s: float = SAFE_DEADLINE_S) -> list[SafeStep]:
         """Drive the outputs to their safe state, whatever fails on the way.
@@ -272,38 +295,33 @@ class Station:
             self._instruments[name] = self._built(name)
         return self._instruments[name]
 
-    def _built(self, name: str) -> Instrument:
-        if name not in self.file.instruments:
+    def _driver(self, name: str) -> type[Instrument]:
+        if name not in self._drivers:
             raise StationError(
                 f"there is no instrument {name!r}",
                 file=self.file.source.name,
-                remedy=near_miss(name, self.file.instruments),
+                remedy=near_miss(name, self._drivers),
             )
+        return self._drivers[name]
+
+    def _built(self, name: str) -> Instrument:
+        driver = self._driver(name)
         entry = self.file.instruments[name]
         connect = self._connect_to(name)
         if self._tap is not None:
             connect = recording_connector(name, connect, self._tap)
-        instrument = self._drivers[name](name, entry.address, connect)
+        instrument = driver(name, entry.address, connect)
         instrument.link.line = _line(instrument.link.line, entry)
         instrument.station_guard = self._guard
         return instrument
 
-    def _endpoint(self, text: str) -> Any:
-        target = parse_target(text, with_property=False)
-        return endpoint_of(self.instrument(target.instrument), target)
+    def _owner(self, target: str) -> Endpoint:
+        parsed = parse_target(target, with_property=True)
+        return endpoint_of(self.instrument(parsed.instrument), parsed)
 
-    def _with_property(self, text: str) -> tuple[Any, Target]:
-        target = parse_target(text, with_property=True)
-        if target.instrument in self._drivers:  # say what is wrong before anything is opened
-            driver = self._drivers[target.instrument]
-            property_of(endpoint_class(driver, target), target)
-        return endpoint_of(self.instrument(target.instrument), target), target
-
-    def _present_value(self, text: str) -> object:
+    def _present_value(self, target: str) -> object:
         """Return what a property is set to, for the guard; None if it cannot be read."""
-        target = parse_target(text, with_property=True)
-        declared = property_of(endpoint_class(self._drivers[target.instrument], target), target)
-        return None if declared.query is None else self.get(text)
+        return None if self.declared(target).query is None else self.get(target)
 
     def _make_safe(self, step: SafeTarget, timeout_s: float) -> None:
         """Take one step, with less patience than usual."""

@@ -1,0 +1,267 @@
+"""`qlab station`: the station file, and the station as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qlab.cli.output import columns, emit, json_option, station_option
+
+if TYPE_CHECKING:
+    from qlab.station import StationFile
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def station() -> None:
+    """Write, check, show and serve a station; make its outputs safe."""
+
+
+@station.command()
+@click.argument("file", type=_FILE, default="station.toml")
+@click.option(
+    "--simulated",
+    "kind",
+    flag_value="bench.toml",
+    default="bench.toml",
+    help="The simulated BB84 bench (what commands use without a station file).",
+)
+@click.option(
+    "--template",
+    "kind",
+    flag_value="template.toml",
+    help="A station of real instruments, to fill in.",
+)
+@json_option
+def init(file: Path, kind: str, as_json: bool) -> None:
+    """Write a commented station file; never over an existing one."""
+    from importlib import resources
+
+    from qlab.errors import UsageError
+
+    text = (resources.files("qlab.stations") / kind).read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8", newline="\n") as out:
+            out.write(text)
+    except FileExistsError:
+        raise UsageError(f"{file} exists", remedy="choose another name") from None
+    emit(
+        "qlab.station.init/1",
+        {"file": str(file), "kind": kind.removesuffix(".toml")},
+        lambda: f"wrote {file}; next: qlab station check {file}",
+        as_json,
+    )
+
+
+@station.command()
+@click.argument("file", type=_FILE, required=False)
+@click.option("--connect", is_flag=True, help="Also open every instrument and ask who it is.")
+@json_option
+def check(file: Path | None, connect: bool, as_json: bool) -> int:
+    """Check a station file without hardware: keys, drivers, roles, limits, safe steps."""
+    from qlab.errors import ExitCode
+    from qlab.station import Station, load_station
+
+    with Station(load_station(file)) as opened:
+        found = opened.file
+        rows = _identities(opened) if connect else []
+        facts: dict[str, Any] = {
+            "file": found.source.name,
+            "station": found.name,
+            "simulated": opened.simulated,
+            "instruments": len(found.instruments),
+            "warnings": _warnings(found),
+        }
+    if connect:
+        facts["connected"] = [
+            dict(zip(("name", "identity", "error"), r, strict=True)) for r in rows
+        ]
+    lines = [f"{found.source.name}: {len(found.instruments)} instruments, nothing is wrong"]
+    lines += [f"warning: {warning}" for warning in facts["warnings"]]
+    if connect:
+        lines.append(columns((name, said or f"failed: {error}") for name, said, error in rows))
+    emit("qlab.station.check/1", facts, lambda: "\n".join(lines), as_json)
+    return int(ExitCode.INSTRUMENT if any(error for *_, error in rows) else ExitCode.DONE)
+
+
+def _identities(opened: Any) -> list[tuple[str, str, str]]:
+    from drivers.core.errors import DriverError
+    from qlab.errors import one_line
+
+    rows = []
+    for name in opened.file.instruments:
+        try:
+            rows.append((name, opened.instrument(name).identity or "open", ""))
+        except DriverError as error:
+            rows.append((name, "", one_line(error)))
+    return rows
+
+
+def _warnings(file: StationFile) -> list[str]:
+    warnings = []
+    if not file.safe:
+        warnings.append("no [safe] steps: outputs stay as they are when an experiment ends")
+    if not file.limits and not file.interlocks:
+        warnings.append("no [limits] and no [[interlocks]]: only the manuals' ranges hold")
+    return warnings
+
+
+@station.command()
+@station_option
+@json_option
+def show(station: str | None, as_json: bool) -> None:
+    """Show instruments, roles, limits, interlocks and safe steps."""
+    from dataclasses import asdict
+
+    from qlab.station import load_station
+
+    file = load_station(station)
+    facts = {
+        "file": file.source.name,
+        "station": file.name,
+        "simulated": file.simulated,
+        "instruments": {name: asdict(entry) for name, entry in file.instruments.items()},
+        "roles": file.roles,
+        "limits": {target: asdict(limit) for target, limit in file.limits.items()},
+        "interlocks": [asdict(interlock) for interlock in file.interlocks],
+        "safe": [[entry.target, entry.value] for entry in file.safe],
+        "tables": file.tables,
+    }
+    emit("qlab.station.show/1", facts, lambda: _shown(file), as_json)
+
+
+def _shown(file: StationFile) -> str:
+    kind = "simulated" if file.simulated else "real instruments"
+    parts = [f"{file.name} ({file.source.name}, {kind})", "instruments"]
+    parts.append(columns(((n, e.driver, e.address) for n, e in file.instruments.items()), "  "))
+    parts.append("roles")
+    roles = ((r, t if isinstance(t, str) else ", ".join(t)) for r, t in file.roles.items())
+    parts.append(columns(roles, "  "))
+    parts.append("limits")
+    bounds = (
+        (target, *(_bound(w, getattr(limit, w)) for w in ("min", "max", "ramp")))
+        for target, limit in file.limits.items()
+    )
+    parts.append(columns(bounds, "  "))
+    parts.append("interlocks")
+    parts += [
+        f"  {lock.name}: while {lock.when} is {lock.equals!r}, {lock.at_least_db:g} dB of "
+        f"{' + '.join(lock.path)} + {lock.fixed_db:g} dB"
+        for lock in file.interlocks
+    ] or ["  none"]
+    parts.append("safe state")
+    parts.append(columns(((entry.target, entry.value) for entry in file.safe), "  "))
+    return "\n".join(parts)
+
+
+def _bound(word: str, value: float | None) -> str:
+    return "" if value is None else f"{word} {value:g}"
+
+
+@station.command()
+@station_option
+@json_option
+def safe(station: str | None, as_json: bool) -> int:
+    """Drive a station's outputs to their safe state, from outside of any run.
+
+    After a power cut or a `kill -9` outputs are as they were: this puts that
+    right. Exit code 3 if a step failed.
+    """
+    from qlab.errors import ExitCode, UsageError
+    from qlab.station import Station, load_station
+
+    file = load_station(station)
+    if file.simulation is not None:
+        raise UsageError(
+            f"{file.source.name} is simulated anew in each command, so nothing is left on",
+            remedy="name the file of a real or served station with --station",
+        )
+    if not file.safe:
+        raise UsageError(
+            f"{file.source.name} has no safe steps", remedy="add [safe] with steps = [...]"
+        )
+    with Station(file) as opened:
+        steps = opened.to_safe_state()
+    rows = [(s.target, s.value, "done" if s.done else f"FAILED: {s.error}") for s in steps]
+    facts = [{"target": s.target, "value": s.value, "error": s.error} for s in steps]
+    emit("qlab.station.safe/1", {"steps": facts}, lambda: columns(rows), as_json)
+    return int(ExitCode.DONE if all(s.done for s in steps) else ExitCode.INSTRUMENT)
+
+
+@station.command()
+@station_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="TCP port of the first instrument, the others follow; any free ones if not given.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the simulated bench.")
+@click.option(
+    "--write",
+    type=_FILE,
+    metavar="FILE",
+    help="Write a station file with the served addresses; never over an existing one.",
+)
+@json_option
+def serve(
+    station: str | None, host: str, port: int, seed: int | None, write: Path | None, as_json: bool
+) -> None:
+    """Serve a simulated station in real time until Ctrl-C.
+
+    Serial instruments are served on pseudo-terminals (on Windows by TCP), all
+    others by TCP. Anyone who can reach the address can use them: listen beyond
+    this machine only in a network that you trust.
+    """
+    from dataclasses import asdict
+
+    from qlab.errors import UsageError
+    from qlab.station import load_station
+    from qlab.station.serving import serve as serving
+    from qlab.station.serving import served_station_text
+
+    file = load_station(station)
+    if write is not None and write.exists():
+        raise UsageError(f"{write} exists", remedy="choose another name")
+    with _until_stopped(), serving(file, host=host, first_port=port, seed=seed) as served:
+        if write is not None:
+            with write.open("x", encoding="utf-8", newline="\n") as out:
+                out.write(served_station_text(file, served))
+        emit(
+            "qlab.station.serve/1",
+            {"station": file.name, "served": [asdict(at) for at in served]},
+            lambda: columns((at.name, at.address) for at in served),
+            as_json,
+        )
+        click.echo("serving; Ctrl-C ends", err=True)
+        _wait()
+    click.echo("ended", err=True)
+
+
+@contextmanager
+def _until_stopped() -> Iterator[None]:
+    """End the block in order on Ctrl-C and SIGTERM."""
+    import signal
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _wait() -> None:
+    import time
+
+    while True:
+        time.sleep(3600)
