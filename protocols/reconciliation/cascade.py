@@ -64,10 +64,8 @@ class Answerer:
     """
 
     def __init__(self, bits: BitArray, layout: Layout) -> None:
-        if bits.shape != (layout.plan.size,):
-            raise ParameterError(f"the layout is for {layout.plan.size} bits, not {bits.size}")
         self._layout = layout
-        self._rows = bits[layout.order]
+        self._rows = layout.arrange(bits)
         self.disclosed = 0
 
     def answer(self, question: Question) -> BitArray:
@@ -83,7 +81,7 @@ class Answerer:
         if not row.size == level.size == index.size > 0 or row.max() >= len(plan.levels):
             raise MessageError("a question asks for no parity of this schedule")
         too_high = level > np.array(plan.levels)[row]
-        if too_high.any() or (index < 0).any() or (index << level >= plan.size).any():
+        if too_high.any() or (index < 0).any() or (index >= plan.places >> level).any():
             raise MessageError("a question asks for a range outside the block")
         self.disclosed += level.size
         if self.disclosed > 2 * plan.size + 64 * len(plan.levels) * plan.frames:
@@ -98,11 +96,10 @@ def _all_exact(
     level: int | np.int64,
     index: int | np.int64,
 ) -> bool:
-    start = index << level
     count = 0
-    for i in range(start, min(start + (1 << level), order.size)):
+    for i in range(index << level, (index + 1) << level):
         count += exact[order[i]]
-    return count == min(1 << level, order.size - start)
+    return count == 1 << level
 
 
 @njit(cache=True)
@@ -133,16 +130,17 @@ def _search(
     known: npt.NDArray[np.uint8],
     offset: npt.NDArray[np.int64],
     exact: npt.NDArray[np.bool_],
+    flipped: npt.NDArray[np.bool_],
     asked: npt.NDArray[np.int64],
     count: int,
 ) -> int:
     """Follow every odd block of pass `p` down to the first unknown parity or the error.
 
-    Appends the nodes to ask for (row << 40 | level << 32 | index) to the `count` in `asked`.
+    Appends the nodes to ask for (row << 40 | level << 32 | index) to the `count` in `asked`;
+    returns their new number, or −1 when a bit would be corrected twice.
     """
     row = rows[p]
-    tops = (row.size + (1 << levels[p]) - 1) >> levels[p]
-    for top in range(tops):
+    for top in range(row.size >> levels[p]):
         if not odd[p, top]:
             continue
         level = levels[p]
@@ -150,10 +148,6 @@ def _search(
         while level > 0:
             level -= 1
             left, right = 2 * index, 2 * index + 1
-            if (right << level) >= row.size:  # the block's end leaves only the left half
-                known[p, offset[level] + left] = known[p, offset[level + 1] + index]
-                index = left
-                continue
             told = known[p, offset[level] + left]
             ours = range_parity(row, level, left)
             if told == 2:
@@ -173,8 +167,11 @@ def _search(
                 exact[order[p, right]] = True
             index = left if told != ours else right
         else:
-            exact[order[p, index]] = True
-            _flip(order[p, index], started, rows, place, levels, odd)
+            bit = order[p, index]
+            if flipped[bit]:
+                return -1
+            exact[bit] = flipped[bit] = True
+            _flip(bit, started, rows, place, levels, odd)
     return count
 
 
@@ -190,14 +187,12 @@ class Corrector:
     """
 
     def __init__(self, bits: BitArray, layout: Layout) -> None:
-        if bits.shape != (layout.plan.size,):
-            raise ParameterError(f"the layout is for {layout.plan.size} bits, not {bits.size}")
         plan = layout.plan
         passes = len(plan.levels)
         self._layout = layout
-        self._rows = bits[layout.order]
+        self._rows = layout.arrange(bits)
         self._place = np.empty_like(layout.order)
-        places = np.arange(plan.size, dtype=np.int32)
+        places = np.arange(plan.places, dtype=np.int32)
         for row in range(passes):
             self._place[row, layout.order[row]] = places
         self._levels = np.array(plan.levels, np.int64)
@@ -205,24 +200,25 @@ class Corrector:
         self._offset = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         self._known = np.full((passes, int(self._offset[-1])), _UNKNOWN, np.uint8)
         self._odd = np.zeros((passes, layout.nodes(min(plan.levels))), np.uint8)
-        self._exact = np.zeros(plan.size, np.bool_)
+        self._exact = np.ones(plan.places, np.bool_)
+        self._exact[layout.filled] = False
+        self._flipped = np.zeros(plan.places, np.bool_)
         self._buffer = np.empty(sum(sizes[level] for level in plan.levels), np.int64)
         self._started = 0
         self._opening = False
         self._pending: Question | None = None
-        self._original = bits.copy()
         self.asked = 0
 
     @property
     def bits(self) -> BitArray:
         """The bits as corrected so far."""
-        corrected: BitArray = self._rows[0]
+        corrected: BitArray = self._rows[0][self._layout.filled]
         return corrected
 
     @property
     def corrected(self) -> int:
         """Number of bits that differ from those at the start."""
-        return int(np.count_nonzero(self._rows[0] != self._original))
+        return int(np.count_nonzero(self._flipped))
 
     def question(self) -> Question | None:
         """Return what to ask next, or None when Cascade is done.
@@ -231,6 +227,8 @@ class Corrector:
         ------
         ParameterError
             The last question has not been answered.
+        MessageError
+            The answers so far contradict each other.
         """
         if self._pending is not None:
             raise ParameterError("the last question awaits its answer")
@@ -264,11 +262,7 @@ class Corrector:
         self._known[pending.row, offset + pending.index] = parities
         if self._opening:
             self._opening = False
-            self._compare(self._started - 1)
-
-    def replace(self, places: slice, bits: BitArray) -> None:
-        """Put in a frame that Alice disclosed whole."""
-        self._rows[0][places] = bits
+            self._compare(self._started - 1, pending.index)
 
     def _rows_to_search(self) -> list[int]:
         rows = [int(row) for row in np.flatnonzero(self._odd[: self._started].any(axis=1))]
@@ -277,49 +271,44 @@ class Corrector:
         return short or rows[:1]
 
     def _open(self, row: int) -> Question | None:
-        """Ask for a pass's blocks, save those that earlier parities imply."""
-        level = int(self._levels[row])
-        index = np.arange(self._layout.nodes(level), dtype=np.int64)
-        if row:
-            index = index[(index + 1) % self._per_frame(level) != 0]
-            index = index[index != self._layout.nodes(level) - 1]
-            self._opening = bool(index.size)
-        else:
-            self._opening = True
+        """Ask for a pass's blocks, save those that what is known implies."""
+        unknown = ~self._exact_blocks(row)
+        if row:  # a frame's parity is known from the first pass, so one block follows
+            last = unknown.shape[1] - 1 - np.argmax(unknown[:, ::-1], axis=1)
+            unknown[np.arange(len(unknown)), last] = False
+        index = np.flatnonzero(unknown)
         if not index.size:
-            self._compare(row)
+            self._compare(row, index)
             return None
-        return _same_level(row, level, index)
+        self._opening = True
+        return _same_level(row, int(self._levels[row]), index)
 
-    def _per_frame(self, level: int) -> int:
-        return 1 << (self._layout.plan.frame_level - level)
+    def _exact_blocks(self, row: int) -> npt.NDArray[np.bool_]:
+        """Return which blocks of a pass are known bit by bit, frames × blocks."""
+        shape = self._layout.plan.frames, -1, 1 << int(self._levels[row])
+        whole: npt.NDArray[np.bool_] = self._exact[self._layout.order[row]].reshape(shape).all(2)
+        return whole
 
     def _told(self, row: int) -> BitArray:
-        """Return what Alice told of a pass's blocks."""
+        """Return what Alice told of a pass's blocks, frames × blocks."""
         level = int(self._levels[row])
         start = int(self._offset[level])
-        return self._known[row, start : start + self._layout.nodes(level)]
+        told = self._known[row, start : start + self._layout.nodes(level)]
+        return told.reshape(self._layout.plan.frames, -1)
 
-    def _compare(self, row: int) -> None:
-        """Fill in each frame's last block, and mark the blocks that differ."""
-        level = int(self._levels[row])
-        known = self._known[
-            row, self._offset[level] : self._offset[level] + self._layout.nodes(level)
-        ]
-        starts = np.arange(0, known.size, self._per_frame(level))
+    def _compare(self, row: int, asked: npt.NDArray[np.int64]) -> None:
+        """Fill in the blocks not asked for, and mark those that differ."""
+        told = self._told(row)
+        nodes = _same_level(row, int(self._levels[row]), np.arange(told.size, dtype=np.int64))
+        ours = node_parities(self._rows, nodes.row, nodes.level, nodes.index).reshape(told.shape)
+        implied = np.ones(told.shape, np.bool_)
+        implied.flat[asked] = False
+        told[implied] = ours[implied]
         if row:
-            first = int(self._levels[0])
-            told = self._known[
-                0, self._offset[first] : self._offset[first] + self._layout.nodes(first)
-            ]
-            totals = np.bitwise_xor.reduceat(told, np.arange(0, told.size, self._per_frame(first)))
-            lasts = np.append(starts[1:], known.size) - 1
-            known[lasts] = 0
-            known[lasts] = np.bitwise_xor.reduceat(known, starts) ^ totals
-        index = np.arange(known.size, dtype=np.int64)
-        nodes = _same_level(row, level, index)
-        ours = node_parities(self._rows, nodes.row, nodes.level, nodes.index)
-        self._odd[row, : index.size] = known ^ ours
+            followed = implied & ~self._exact_blocks(row)  # at most one in a frame
+            wrong = np.bitwise_xor.reduce(self._told(0), 1) ^ np.bitwise_xor.reduce(told, 1)
+            told[followed] ^= wrong[followed.any(axis=1)]
+        self._odd[row, : told.size] = (told ^ ours).ravel()
 
     def _halve(self, rows: list[int]) -> Question | None:
         count = 0
@@ -335,9 +324,12 @@ class Corrector:
                 self._known,
                 self._offset,
                 self._exact,
+                self._flipped,
                 self._buffer,
                 count,
             )
+            if count < 0:
+                raise MessageError("the parities told contradict each other")
         if not count:
             return None
         nodes = np.sort(self._buffer[:count])

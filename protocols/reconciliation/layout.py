@@ -1,9 +1,12 @@
 """How Cascade cuts a block: passes, each a shuffle and a forest of halved ranges.
 
-The block is cut into frames at multiples of a power of two. Each pass after the first
+The block is cut into frames of equal length. A frame of ``s`` bits has 2**frame_level
+places: the first half of its bits fills the front of the first half of the places, the
+rest the front of the second half, and the empty places count as bits that are known to be
+zero. So the two halves of every frame hold equally many bits. Each pass after the first
 shuffles the bits within every frame. In a pass, a node (level, index) is the range of
-places from ``index << level`` to ``(index + 1) << level``, cut off at the block's end; the
-nodes of the pass's top level are its blocks, and no block crosses a frame.
+places from ``index << level`` to ``(index + 1) << level``; the nodes of the pass's top
+level are its blocks, and no block crosses a frame.
 """
 
 from __future__ import annotations
@@ -34,9 +37,9 @@ class Schedule:
     size : int
         Bits of the block.
     frame_level : int
-        Frames have 2**frame_level bits, the last one what is left.
+        Frames have at most 2**frame_level bits.
     levels : tuple of int
-        log2 of the block length of each pass, at most `frame_level`.
+        log2 of the block length of each pass, below `frame_level`.
     """
 
     size: int
@@ -44,12 +47,12 @@ class Schedule:
     levels: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size < 2**31 or not 0 <= self.frame_level <= 30:
-            raise ParameterError("a block has 1 to 2**31 - 1 bits in frames of up to 2**30")
+        if not 1 <= self.size <= 2**30 or not 1 <= self.frame_level <= 24:
+            raise ParameterError("a block has 1 to 2**30 bits in frames of 2 to 2**24")
         if not 1 <= len(self.levels) <= MAX_PASSES:
             raise ParameterError(f"Cascade takes 1 to {MAX_PASSES} passes")
-        if any(not 0 <= level <= self.frame_level for level in self.levels):
-            raise ParameterError("a pass's blocks must fit a frame")
+        if any(not 0 <= level < self.frame_level for level in self.levels):
+            raise ParameterError("a pass's blocks are at most half a frame")
 
     @property
     def frames(self) -> int:
@@ -57,8 +60,13 @@ class Schedule:
         return -(-self.size >> self.frame_level)
 
     def frame(self, index: int) -> slice:
-        """Return the places of frame `index`."""
-        return slice(index << self.frame_level, min((index + 1) << self.frame_level, self.size))
+        """Return which bits of the block are frame `index`."""
+        return slice(self.size * index // self.frames, self.size * (index + 1) // self.frames)
+
+    @property
+    def places(self) -> int:
+        """Number of places of all frames, the empty ones included."""
+        return self.frames << self.frame_level
 
 
 def schedule(size: int, errors: int, sample: int) -> Schedule:
@@ -93,7 +101,7 @@ def schedule(size: int, errors: int, sample: int) -> Schedule:
     second = 0
     while (rate << (4 * second + 1)) < inverse << 24:
         second += 1
-    levels = [min(top, max(1, level)) for level in (first, second, 12)]
+    levels = [min(top, level) for level in (first, second, 12)]
     return Schedule(size, frame_level, tuple(sorted(levels)) + (top,) * (_PASSES - 3))
 
 
@@ -109,34 +117,47 @@ class Layout:
     Attributes
     ----------
     plan : Schedule
-    order : int32 array, passes × size
-        order[p, i] is the bit at place i of pass p.
+    filled : int32 array of `size`
+        The place in the first pass of each bit of the block.
+    order : int32 array, passes × places
+        order[p, i] is the place in the first pass of what is at place i of pass p.
     """
 
     def __init__(self, plan: Schedule, seed: bytes) -> None:
         self.plan = plan
-        self.order = np.empty((len(plan.levels), plan.size), np.int32)
-        self.order[0] = np.arange(plan.size, dtype=np.int32)
-        for row in range(1, len(plan.levels)):
-            for index in range(plan.frames):
-                places = plan.frame(index)
-                shuffled = permutation(seed, f"cascade {row} {index}", places.stop - places.start)
-                self.order[row, places] = shuffled + np.int32(places.start)
+        self.filled = np.empty(plan.size, np.int32)
+        self.order = np.tile(np.arange(plan.places, dtype=np.int32), (len(plan.levels), 1))
+        for index in range(plan.frames):
+            frame = plan.frame(index)
+            size = frame.stop - frame.start
+            places = np.arange(size, dtype=np.int32) + np.int32(index << plan.frame_level)
+            places[(size + 1) // 2 :] += np.int32((1 << plan.frame_level >> 1) - (size + 1) // 2)
+            self.filled[frame] = places
+            for row in range(1, len(plan.levels)):
+                shuffle = permutation(seed, f"cascade {row} {index}", size)
+                self.order[row, places] = places[shuffle]
 
     def nodes(self, level: int) -> int:
         """Return how many nodes a level has."""
-        return -(-self.plan.size >> level)
+        return self.plan.places >> level
+
+    def arrange(self, bits: BitArray) -> BitArray:
+        """Return the block's bits at their places in every pass, passes × places."""
+        if bits.shape != (self.plan.size,):
+            raise ParameterError(f"the layout is for {self.plan.size} bits, not {bits.size}")
+        first = np.zeros(self.plan.places, np.uint8)
+        first[self.filled] = bits
+        arranged: BitArray = first[self.order]
+        return arranged
 
 
 @njit(cache=True)
 def range_parity(
     row: npt.NDArray[np.uint8], level: int | np.int64, index: int | np.int64
 ) -> np.uint8:
-    """Return the parity of one node of a shuffled block."""
-    start = index << level
-    stop = min(start + (1 << level), row.size)
+    """Return the parity of one node of a pass."""
     parity = np.uint8(0)
-    for i in range(start, stop):
+    for i in range(index << level, (index + 1) << level):
         parity ^= row[i]
     return parity
 
@@ -160,6 +181,6 @@ def node_parities(
     level: npt.NDArray[np.uint8],
     index: npt.NDArray[np.int64],
 ) -> BitArray:
-    """Return the parity of each node (level[i], index[i]) of the shuffled block rows[row[i]]."""
+    """Return the parity of each node (level[i], index[i]) of pass row[i]."""
     parities: BitArray = _node_parities(rows, row, level.astype(np.int64), index)
     return parities
