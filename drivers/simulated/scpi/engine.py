@@ -179,10 +179,11 @@ class ScpiEngine(Device):
 
     def receive(self, session: Session, data: bytes, end: bool, arrival_ns: int) -> None:
         """Take bytes; each message that is whole is executed."""
+        self._interrupt(session)
         pending = session.input
         closed = end and session.marks_end
         if closed and not pending and self._is_one_message(data):
-            self._message(session, data, arrival_ns)
+            self.exchange(session, data, arrival_ns)
             return
         if session.parser is None:
             session.parser = MessageScanner(
@@ -220,10 +221,14 @@ class ScpiEngine(Device):
         at = MessageScanner(b"\n", to_end=True).find(data)
         return at < 0 or at == last
 
-    def _message(self, session: Session, message: bytes, arrival_ns: int) -> None:
+    def _interrupt(self, session: Session) -> None:
+        """Drop an answer that the host has not read before it goes on."""
         if session.marks_end and session.has_output:
             session.drop_output()
             self._queue(ScpiError(-410))
+
+    def _message(self, session: Session, message: bytes, arrival_ns: int) -> None:
+        self._interrupt(session)
         self.exchange(session, message, arrival_ns)
 
     def addressed_to_talk(self, session: Session) -> None:

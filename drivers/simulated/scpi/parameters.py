@@ -48,7 +48,7 @@ _MULTIPLIERS = {
     "F": 1e-15,
     "A": 1e-18,
 }
-_SUFFIX = re.compile(r"[A-Z/.0-9]*")
+_SUFFIX = re.compile(r"/?[A-Z][A-Z0-9/.-]*")
 
 
 class Parameter:
@@ -212,6 +212,10 @@ class Number(Parameter):
 
 class Boolean(Parameter):
     """ON, OFF or a number; reported as 1 or 0."""
+
+    def __init__(self, *, default: bool = False, optional: bool = False) -> None:
+        super().__init__(optional=optional)
+        self.default = default
 
     def read(self, token: Token, device: Any, suffixes: tuple[int, ...]) -> bool:
         """Return the truth value."""
