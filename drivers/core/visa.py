@@ -65,6 +65,11 @@ class VisaTransport:
         self._resource: MessageBasedResource = resource
         self._library = resource.visalib
         self._session = resource.session
+        # A read that fills its count is no cause for a warning: reads go on until done.
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(
+            self._library.ignore_warning(self._session, self._codes.success_max_count_read)
+        )
         self._terminator = constants.ResourceAttribute.termchar
         self._terminating = constants.ResourceAttribute.termchar_enabled
         kind = resource.interface_type
@@ -236,6 +241,7 @@ class VisaTransport:
     def close(self) -> None:
         """Close the session."""
         with contextlib.suppress(self._error, self._closed_error):  # broken is closed
+            self._quiet.close()
             self._resource.close()
 
     def _stop_at(self, character: bytes) -> None:
