@@ -282,7 +282,7 @@ class Keysight33600ADevice(TrueformSettings):
             return (False,)
         levels, shape = self.levels[channel], self.function[channel]
         state: list[object] = [shape, levels.vpp, levels.offset, levels.load_ohm]
-        names = _RECORD if shape == "ARB" else _STANDARD
+        names: tuple[str, ...] = _RECORD if shape == "ARB" else _STANDARD
         if shape == "ARB":
             state.append(self.memory[channel].selections)
         if self.burst[channel]:

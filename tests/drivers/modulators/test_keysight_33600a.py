@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,19 +14,9 @@ from drivers.core import (
     MisuseError,
     ValueOutOfRangeError,
 )
-from drivers.modulators.keysight_33600a import Keysight33600A, Output
+from drivers.modulators.keysight_33600a import Keysight33600A
 from drivers.simulated.devices.keysight_33600a import Keysight33600ADevice
 from drivers.simulated.time import VirtualTime
-
-if TYPE_CHECKING:
-    from drivers.roles import WaveformChannel, WaveformGenerator
-
-    def _is_generator(unit: Keysight33600A) -> WaveformGenerator:
-        return unit
-
-    def _is_channel(unit: Output) -> WaveformChannel:
-        return unit
-
 
 IDENTITY = "Agilent Technologies,33622A,MY53801234,A.02.03-3.15-03-64-02"
 OK = '+0,"No error"'

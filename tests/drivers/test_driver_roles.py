@@ -1,0 +1,34 @@
+"""The drivers fit the roles: mypy says so, and this file is what it reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mypy import api
+
+if TYPE_CHECKING:
+    from drivers.attenuators.keysight_n776x import AttenuatorPort
+    from drivers.lasers.keysight_n7714a import LaserPort
+    from drivers.modulators.keysight_33600a import Keysight33600A, Output
+    from drivers.roles import Attenuator, Laser, WaveformChannel, WaveformGenerator
+
+    def laser(port: LaserPort) -> Laser:
+        return port
+
+    def attenuator(port: AttenuatorPort) -> Attenuator:
+        return port
+
+    def generator(unit: Keysight33600A) -> WaveformGenerator:
+        return unit
+
+    def output(channel: Output) -> WaveformChannel:
+        return channel
+
+    def not_a_laser(channel: Output) -> Laser:
+        return channel  # type: ignore[return-value]  # has to fail, or nothing here is checked
+
+
+def test_the_drivers_fit_their_roles() -> None:
+    told, _, status = api.run(["--strict", str(Path(__file__))])
+    assert status == 0, told
