@@ -48,8 +48,8 @@ class LineDevice(Device):
     Attributes
     ----------
     line_ends : bytes
-        The characters that end a line (each by itself; empty lines are ignored,
-        so ``b"\r\n"`` takes CR, LF and CRLF). Chained commands: add ``;``.
+        The characters that end a line, each by itself; empty lines are ignored,
+        so ``b"\r\n"`` takes CR, LF and CRLF. Chained commands: add ``;``.
     reply_end : bytes
         What ends a reply on ports other than the serial one.
     line_limit : int
@@ -77,7 +77,8 @@ class LineDevice(Device):
     ) -> None:
         super().__init__(name, time, terminals, **settings)
         self._known: dict[bytes, tuple[str, tuple[str, ...]] | None] = {}
-        self._line_end = re.compile(b"[" + re.escape(self.line_ends) + b"]")
+        both = b"\r\n|" if b"\r" in self.line_ends and b"\n" in self.line_ends else b""
+        self._line_end = re.compile(both + b"[" + re.escape(self.line_ends) + b"]")
 
     # ---- for subclasses ----------------------------------------------------------
 

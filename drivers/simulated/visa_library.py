@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from pyvisa import rname
 from pyvisa.constants import (
     BufferOperation,
     RENLineOperation,
@@ -25,7 +24,7 @@ from pyvisa.util import LibraryPath
 from drivers.simulated.port import Port, SessionLost
 from drivers.simulated.time import BenchTime
 from drivers.simulated.visa_control import VisaControl
-from drivers.simulated.visa_session import OpenSession, Resource, VisaFailure, canonical
+from drivers.simulated.visa_session import OpenSession, Resource, VisaFailure, canonical, written
 
 __all__ = ["SimulatedVisaLibrary"]
 
@@ -77,7 +76,7 @@ class SimulatedVisaLibrary(VisaControl):
             key = canonical(name)
             if key in known:
                 raise ValueError(f"{name} and {known[key].name} are the same resource")
-            known[key] = Resource(str(rname.ResourceName.from_string(name)), port)
+            known[key] = Resource(written(name), port)
         where = LibraryPath(path or f"simulated-bench-{next(_numbers)}", "user specified")
         if (cls, where) in cls._registry:
             raise ValueError(f"a simulated bench called {where} is open already")
@@ -124,6 +123,8 @@ class SimulatedVisaLibrary(VisaControl):
         opened = self._opened.get(session)
         if opened is None or opened.resource.refuses(session):
             return b"", self._no_access(session)
+        if count <= 0:
+            return b"", self.handle_return_value(session, _MORE)
         port, stop, time = opened.port, opened.stop, self._time
         deadline_ns: int | None = None
         waited = False

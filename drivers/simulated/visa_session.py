@@ -19,7 +19,7 @@ from pyvisa.constants import (
 
 from drivers.simulated.port import MESSAGE_BASED, Port, PortSession
 
-__all__ = ["OpenSession", "Resource", "VisaFailure", "canonical"]
+__all__ = ["OpenSession", "Resource", "VisaFailure", "canonical", "written"]
 
 _IS_READ_ONLY = StatusCode.error_attribute_read_only
 _UNSUPPORTED = StatusCode.error_nonsupported_attribute
@@ -40,6 +40,24 @@ class VisaFailure(Exception):  # noqa: N818 - becomes a VISA status, never reach
         self.status = status
 
 
+def written(name: str) -> str:
+    """Return a resource name as VISA writes it, all parts given, USB ids in hexadecimal.
+
+    Raises
+    ------
+    pyvisa.rname.InvalidResourceName
+        If it is no resource name.
+    """
+    parsed = rname.ResourceName.from_string(name)
+    for part in ("manufacturer_id", "model_code"):
+        if hasattr(parsed, part):
+            try:
+                setattr(parsed, part, f"0x{int(getattr(parsed, part), 0):04X}")
+            except ValueError:
+                raise rname.InvalidResourceName(f"{name}: {part} is no number") from None
+    return str(parsed)
+
+
 def canonical(name: str) -> str:
     """Return a resource name in the one form in which names are compared.
 
@@ -48,14 +66,7 @@ def canonical(name: str) -> str:
     pyvisa.rname.InvalidResourceName
         If it is no resource name.
     """
-    parsed = rname.ResourceName.from_string(name if "/" in name else name.upper())
-    for part in ("manufacturer_id", "model_code"):
-        if hasattr(parsed, part):
-            try:
-                setattr(parsed, part, f"0x{int(getattr(parsed, part), 0):04X}")
-            except ValueError:
-                raise rname.InvalidResourceName(f"{name}: {part} is no number") from None
-    return str(parsed)
+    return written(name) if "/" in name else written(name.upper()).upper()
 
 
 class Resource:
@@ -183,7 +194,7 @@ class OpenSession:
             raise VisaFailure(_IS_READ_ONLY)
         if attribute not in self._values:
             raise VisaFailure(_UNSUPPORTED)
-        if issubclass(described, _CHECKED):
+        if issubclass(described, _CHECKED) and attribute != ResourceAttribute.timeout_value:
             try:
                 described().pre_set(value)
             except (ValueError, TypeError):
@@ -212,6 +223,8 @@ class OpenSession:
         ):
             raise VisaFailure(_BAD_STATE)
         if attribute == ResourceAttribute.termchar and not 0 <= value <= 255:
+            raise VisaFailure(_BAD_STATE)
+        if attribute == ResourceAttribute.timeout_value and value < 0:
             raise VisaFailure(_BAD_STATE)
 
     def _repeat(self) -> None:
