@@ -354,14 +354,10 @@ class LinkPlant:
             trigger(-(-arrives_ps // 1000))
 
     def _counted(self, detector: int, from_ns: int, to_ns: int) -> int:
-        """Count clicks: those that were simulated, or else a Poisson number about the mean.
-
-        The mean is corrected for dead time as r / (1 + r dead) and for afterpulses.
-        """
+        """Count clicks: those that were simulated, or else a Poisson number about the mean."""
         simulated = self._lines.clicks(detector, from_ns, to_ns)
         if simulated is not None:
             return simulated
-        p, slot_s = self.parameters, self._grid.slot_ps * 1e-12
         slot, end = self._grid.at_bob(from_ns), self._grid.at_bob(to_ns)
         expected = 0.0
         while slot < end:
@@ -369,10 +365,23 @@ class LinkPlant:
             slots = piece.end - slot
             key = stream_key(self._seed, 17, slot)
             means = expected_clicks(piece.records, piece.light, piece.diodes, slots, key)
-            light = means[detector] / slot_s
-            rate = light + self._diodes[detector].dark_hz(slot)
-            rate /= 1.0 - piece.afterpulse[detector]
-            expected += slots * slot_s * rate / (1.0 + rate * p.dead_time_ns[detector] * 1e-9)
+            expected += self._mean_clicks(detector, slots, means[detector], piece)
             slot = piece.end
         seed = np.random.SeedSequence((self._seed, 18, detector, max(from_ns, 0), max(to_ns, 0)))
         return int(np.random.Generator(np.random.PCG64(seed)).poisson(expected))
+
+    def _mean_clicks(self, detector: int, slots: int, light: float, piece: Piece) -> float:
+        """Return the mean number of clicks in a piece, given that of light per slot.
+
+        After a click the dead time passes and then 1/r on average; of light, which
+        comes in pulses, it takes the slots that begin within it.
+        """
+        dead = self.parameters.dead_time_ns[detector] * 1e3 / self._grid.slot_ps
+        lost = dead - 0.5 if dead == round(dead) else math.floor(dead)
+        dark = (piece.diodes.dark_0, piece.diodes.dark_1)[detector] * piece.slot_ps
+        rate = light + dark
+        if rate == 0.0:
+            return 0.0
+        pause = (light * max(lost, 0.0) + dark * dead) / rate
+        rate /= 1.0 - piece.afterpulse[detector]
+        return slots * rate / (1.0 + rate * pause)

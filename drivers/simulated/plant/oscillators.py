@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ __all__ = ["CRYSTAL", "RUBIDIUM", "NoisyOscillator", "OscillatorParameters"]
 
 _STEP_S = 1.0
 _BLOCK = 1024
-# Flicker: states a factor sqrt(10) apart, from the grid's step to four months.
-_TIME_CONSTANTS_S = _STEP_S * 10.0 ** (0.5 * np.arange(15))
+# Flicker: states a factor sqrt(10) apart, from a tenth of the grid's step to four months.
+_TIME_CONSTANTS_S = _STEP_S * 10.0 ** (0.5 * np.arange(-2, 15))
+_STATES = _TIME_CONSTANTS_S.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,38 @@ CRYSTAL = OscillatorParameters(
 )
 
 
+class _Flicker(NamedTuple):
+    """How Gauss-Markov frequency states go on by one step, with the phase they add.
+
+    Exact (Gillespie, Phys. Rev. E 54, 2084, 1996, eqs. 2.23): `keep` of the state
+    and a `kick`; its integral is `sweep` times the state, plus `shared` times the
+    kick's normal number and `own` times one of its own.
+    """
+
+    keep: NDArray[np.float64]
+    kick: NDArray[np.float64]
+    sweep: NDArray[np.float64]
+    shared: NDArray[np.float64]
+    own: NDArray[np.float64]
+
+
+def _flicker(level: float) -> _Flicker:
+    tau = _TIME_CONSTANTS_S
+    keep = np.exp(-_STEP_S / tau)
+    lost = -np.expm1(-_STEP_S / tau)
+    kick = level * np.sqrt(lost * (1.0 + keep))
+    covariance = level**2 * tau * lost**2
+    variance = level**2 * tau**2 * (2.0 * _STEP_S / tau - 2.0 * lost - lost * (1.0 - keep))
+    shared = np.divide(covariance, kick, out=np.zeros(_STATES), where=kick > 0.0)
+    own = np.sqrt(np.maximum(variance - shared**2, 0.0))
+    return _Flicker(keep, kick, tau * lost, shared, own)
+
+
 @kernel
 def _walk(
     normals: NDArray[np.float64],
     state: NDArray[np.float64],
-    keep: NDArray[np.float64],
-    kick: NDArray[np.float64],
+    flicker: _Flicker,
     step_s: float,
     white: float,
     walk: float,
@@ -91,17 +119,16 @@ def _walk(
     """
     steps = normals.shape[0]
     phase = np.empty(steps)
+    keep, kick, sweep, shared, own = flicker
     for i in range(steps):
-        white_y = white * normals[i, 0]
         turn = walk * math.sqrt(step_s) * normals[i, 1]
         bend = walk * step_s * math.sqrt(step_s / 12.0) * normals[i, 2]
-        flicker = 0.0
+        advance = white * math.sqrt(step_s) * normals[i, 0] + bend
         for j in range(keep.size):
-            before = state[2 + j]
-            after = keep[j] * before + kick[j] * normals[i, 3 + j]
-            flicker += 0.5 * (before + after)
-            state[2 + j] = after
-        state[0] += step_s * (white_y / math.sqrt(step_s) + flicker + state[1] + 0.5 * turn) + bend
+            first, second = normals[i, 3 + 2 * j], normals[i, 4 + 2 * j]
+            advance += sweep[j] * state[2 + j] + shared[j] * first + own[j] * second
+            state[2 + j] = keep[j] * state[2 + j] + kick[j] * first
+        state[0] += advance + step_s * (state[1] + 0.5 * turn)
         state[1] += turn
         phase[i] = state[0]
     return phase
@@ -125,11 +152,10 @@ class NoisyOscillator:
     def __init__(self, parameters: OscillatorParameters, seed: tuple[int, ...]) -> None:
         self.parameters = parameters
         self._seed = seed
-        self._keep = np.exp(-_STEP_S / _TIME_CONSTANTS_S)
         level = math.sqrt(parameters.h_minus_1 * 0.5 * math.log(10.0))
-        self._kick = level * np.sqrt(1.0 - self._keep**2)
-        self._state = np.zeros(2 + _TIME_CONSTANTS_S.size)
-        self._state[2:] = level * self._block(0).standard_normal(_TIME_CONSTANTS_S.size)
+        self._flicker = _flicker(level)
+        self._state = np.zeros(2 + _STATES)
+        self._state[2:] = level * self._block(0).standard_normal(_STATES)
         self._blocks: list[NDArray[np.float64]] = []
         self._steers: list[tuple[int, float, float]] = [(0, 0.0, 0.0)]
         self._listeners: list[Callable[[int], None]] = []
@@ -187,10 +213,9 @@ class NoisyOscillator:
             p = self.parameters
             self._blocks.append(
                 _walk(
-                    draws.standard_normal((_BLOCK, 3 + _TIME_CONSTANTS_S.size)),
+                    draws.standard_normal((_BLOCK, 3 + 2 * _STATES)),
                     self._state,
-                    self._keep,
-                    self._kick,
+                    self._flicker,
                     _STEP_S,
                     p.white_fm,
                     math.sqrt(3.0) * p.random_walk_fm,
