@@ -221,8 +221,7 @@ def single_photon_bounds(
         / (mu1 - mu2)
         * (math.exp(mu1) / p1 * (m_x[0] + delta) - math.exp(mu2) / p2 * (m_x[1] - delta))
     )
-    if v_x1 <= 0:
-        v_x1 = 1.0  # no error proven is taken as one event: gamma needs a rate above zero
+    v_x1 = max(1.0, v_x1)  # less than one error proven is taken as one: gamma needs a rate
     rate = v_x1 / s_x1
     if rate >= 0.5:
         raise InsecureError(f"the phase error rate may be {min(rate, 1):.3g}, at or above 1/2")

@@ -207,7 +207,7 @@ class ParityQuestion(Message):
         kind = self.question.row.astype(np.int64) << 8 | self.question.level
         starts = np.flatnonzero(np.diff(kind, prepend=-1))
         fields = [_number(starts.size, 2)]
-        for start, stop in zip(starts, [*starts[1:], kind.size], strict=True):
+        for start, stop in pairwise([*starts, kind.size]):
             fields += [_number(int(kind[start]), 2), _number(int(stop - start), 4)]
             fields.append(_blob(encode_ascending(self.question.index[start:stop])))
         return fields

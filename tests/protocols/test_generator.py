@@ -57,6 +57,7 @@ def test_streams_differ_by_seed_and_label() -> None:
         expand(b"", "", -1, 1)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.binary(max_size=40), st.integers(0, 300))
 def test_a_permutation_has_every_place_once(seed: bytes, count: int) -> None:
     order = permutation(seed, "p", count)
@@ -95,6 +96,7 @@ def test_a_permutation_needs_a_size(count: int) -> None:
 ascending = st.sets(st.integers(0, 2**48 - 1), max_size=60).map(sorted)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(ascending)
 def test_ascending_lists_return(numbers: list[int]) -> None:
     data = encode_ascending(np.array(numbers, np.int64))
@@ -106,6 +108,7 @@ def test_neighbours_take_one_byte() -> None:
     assert encode_ascending(np.array([300])) == b"\xac\x02"  # 300 in unsigned LEB128
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.binary(max_size=20), st.integers(0, 20), st.integers(0, 2**49))
 def test_any_accepted_bytes_are_the_only_encoding(data: bytes, count: int, limit: int) -> None:
     try:

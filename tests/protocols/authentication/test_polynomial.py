@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.authentication.polynomial import (
@@ -45,12 +45,14 @@ def reflected(data: bytes) -> int:
     return int(f"{int.from_bytes(data, 'big'):0128b}"[::-1], 2)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.binary(min_size=16, max_size=16), st.lists(st.binary(min_size=16, max_size=16)))
 def test_the_kernel_follows_the_definition(key: bytes, coefficients: list[bytes]) -> None:
     value = polynomial_value([reflected(word) for word in coefficients], reflected(key))
     assert reflected(ghash(key, b"".join(coefficients))) == value
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.binary(max_size=60), st.binary(min_size=16, max_size=16), st.integers(1, 16))
 def test_a_tag_covers_bits_and_length(data: bytes, key: bytes, size: int) -> None:
     tag = polynomial_tag(data, 8 * len(data), key, 8 * size)
@@ -83,6 +85,7 @@ def test_the_small_fields_are_fields() -> None:
             assert len({multiply(a, b, degree, polynomial) for b in elements}) == len(elements)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.integers(1, 10**7), st.integers(1, 18))
 def test_the_tag_is_long_enough(bits: int, digits: int) -> None:
     eps_cor = 10.0**-digits
