@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,10 +121,11 @@ def commit_digest(salt: bytes, before: bytes, row: np.void, pieces: Iterable[byt
     return link.digest()
 
 
-def check(file: Any) -> Checked:
+def check(file: Any, step: Callable[[], None] = lambda: None) -> Checked:
     """Follow the chain of an open file as far as it holds.
 
-    Memory stays within a few chunks however large the file is.
+    Memory stays within a few chunks however large the file is. `step` is called
+    after each piece that was read.
     """
     datasets = [own_dataset(file, name) for name in covered(file)]
     rows = own_dataset(file, COMMITS)
@@ -137,12 +138,8 @@ def check(file: Any) -> Checked:
             after = [int(length) for length in row["lengths"]]
             problem = _growth_problem(held, row, datasets, lengths, after)
             if not problem:
-                pieces = (
-                    hashlib.sha256(piece).digest()
-                    for dataset, a, b in zip(datasets, lengths, after, strict=True)
-                    for piece in _pieces(dataset, a, b)
-                )
-                expected = commit_digest(salt, digest, row, pieces)
+                growths = zip(datasets, lengths, after, strict=True)
+                expected = commit_digest(salt, digest, row, _digests(growths, step))
                 if expected != row["digest"].tobytes():
                     problem = "does not match what it covers"
             if problem:
@@ -150,6 +147,13 @@ def check(file: Any) -> Checked:
             digest, lengths = expected, after
             held += 1
     return Checked(held, digest, total, "")
+
+
+def _digests(growths: Iterable[tuple[Any, int, int]], step: Callable[[], None]) -> Iterator[bytes]:
+    for dataset, start, stop in growths:
+        for piece in _pieces(dataset, start, stop):
+            step()
+            yield hashlib.sha256(piece).digest()
 
 
 def _growth_problem(

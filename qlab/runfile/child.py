@@ -1,13 +1,17 @@
-"""Read an unsealed file where nothing can be lost: `python -m qlab.runfile.child ROLE FILE`.
+"""Read an unsealed file where nothing can be lost.
 
-Flipped bits have made HDF5 crash and hang. The process that runs this has
-limits on time and memory and prints one JSON object.
+``python -m qlab.runfile.child ROLE FILE SECONDS STALL`` prints one JSON object.
+Flipped bits have made HDF5 crash, hang, and wait for ever longer for a writer
+to mend what it read. The process that runs this has limits on memory, on its
+time, and on the time from one step to the next.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ __all__ = ["examine", "main"]
 _MEMORY_BYTES = 4 << 30
 
 
-def examine(path: Path, role: str) -> dict[str, Any]:
+def examine(path: Path, role: str, step: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Return how far the chain of commits of the file holds, or the error as fields."""
     from . import chain
     from .errors import RunFileError
@@ -25,7 +29,7 @@ def examine(path: Path, role: str) -> dict[str, Any]:
     try:
         file = open_hdf5(path, role, sealed=False)
         try:
-            checked = chain.check(file)
+            checked = chain.check(file, step)
             _touch_the_rest(file)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
             raise damaged(path, f"it cannot be read: {error}") from error
@@ -72,9 +76,18 @@ def _limit(seconds: int) -> None:
 
 def main() -> None:
     """Examine the file named on the command line within the limits."""
-    role, path, seconds = sys.argv[1:4]
+    role, path, seconds, stall = sys.argv[1:5]
+    import h5py  # noqa: F401 - a slow start is no stall
+
     _limit(int(seconds))
-    sys.stdout.write(json.dumps(examine(Path(path), role)))
+
+    def step() -> None:
+        # The alarm ends the process where it stands, also in the middle of HDF5.
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, float(stall))
+
+    step()
+    sys.stdout.write(json.dumps(examine(Path(path), role, step)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .seal import Seal, check_seal
 __all__ = ["Trust", "examine_in_child", "trust"]
 
 _SECONDS = 30
+_STALL_SECONDS = 5
 _BYTES_PER_SECOND = 2 << 20  # far below what decompression takes
 
 
@@ -69,7 +71,8 @@ def examine_in_child(path: Path, role: str, *, seconds: int | None = None) -> di
     role : str
         ``main`` or ``companion``.
     seconds : int, optional
-        Time limit; 30 s and a second for each 2 MB if not given.
+        Time limit; 30 s and a second for each 2 MB if not given. Where the system
+        has alarms, 5 s without any progress end it too.
 
     Returns
     -------
@@ -87,6 +90,7 @@ def examine_in_child(path: Path, role: str, *, seconds: int | None = None) -> di
     limit = seconds or _SECONDS + path.stat().st_size // _BYTES_PER_SECOND
     # -P and the caller's own path: nothing in the working directory can slip in.
     command = [sys.executable, "-P", "-m", "qlab.runfile.child", role, str(path), str(limit)]
+    command.append(str(_STALL_SECONDS))
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         "OPENBLAS_NUM_THREADS": "1",
@@ -101,7 +105,9 @@ def examine_in_child(path: Path, role: str, *, seconds: int | None = None) -> di
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise damaged(path, f"reading it does not come to an end within {limit} s") from error
+        raise damaged(path, "reading it does not come to an end") from error
+    if run.returncode == -getattr(signal, "SIGALRM", 0) != 0:
+        raise damaged(path, "reading it does not come to an end")
     try:
         said = json.loads(run.stdout)
     except ValueError as error:
