@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
+from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from drivers.core import Instrument, Property
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Station", "TimeKind", "open_station"]
 
 TimeKind = Literal["virtual", "real"]
+
+#: How long closing waits for an instrument that another thread is using.
+_CLOSE_S = 1.0
 
 
 def open_station(
@@ -243,9 +247,9 @@ class Station:
             for entry, step in zip(self.file.safe, self._safe, strict=True)
         ]
         with self._guard.lifted():
-            results, finished = walk(steps, deadline_s)
-        if not finished and self._tap is not None:
-            self._tap.cut()
+            results, hanging = walk(steps, deadline_s)
+        if hanging is not None and self._tap is not None:
+            self._tap.cut_off = hanging
         return results
 
     def resolved_toml(self) -> str:
@@ -260,11 +264,14 @@ class Station:
         return toml_text(resolved_document(self.file))
 
     def close(self) -> None:
-        """Close all instruments and the bench; a second close does nothing."""
+        """Close all instruments and the bench; a second close does nothing.
+
+        An instrument that hangs since the way to the safe state is left alone.
+        """
         instruments, self._instruments = self._instruments, {}
         with self._closing:
             for instrument in instruments.values():
-                self._closing.callback(instrument.close)
+                self._closing.callback(_close, instrument)
 
     def __enter__(self) -> Self:
         return self
@@ -348,12 +355,21 @@ def _line(line: LineSettings, entry: InstrumentEntry) -> LineSettings:
     return replace(line, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]  # one type a key
 
 
+def _close(instrument: Instrument) -> None:
+    lock = instrument.link.lock
+    if lock.acquire(timeout=_CLOSE_S):
+        try:
+            instrument.close()
+        finally:
+            lock.release()
+
+
 class _Tap:
-    """Passes records on until it is cut."""
+    """Passes records on, except those of a thread that was left behind."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._record = recorder.record
-        self._is_cut = False
+        self.cut_off: Thread | None = None
 
     def record(
         self,
@@ -365,13 +381,9 @@ class _Tap:
         requested: int = 0,
         status: Status = Status.OK,
     ) -> None:
-        if self._is_cut:
-            raise MisuseError("the record was closed before the instrument answered")
+        if self.cut_off is not None and current_thread() is self.cut_off:
+            raise MisuseError("the instrument answered after the way to the safe state was over")
         self._record(source, kind, data, session=session, requested=requested, status=status)
-
-    def cut(self) -> None:
-        """Let what a hanging instrument does later come to nothing."""
-        self._is_cut = True
 
 
 class _WallClock:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ class SafeStep:
 
 def walk(
     steps: Sequence[tuple[str, Any, Callable[[], None]]], deadline_s: float
-) -> tuple[list[SafeStep], bool]:
+) -> tuple[list[SafeStep], threading.Thread | None]:
     """Take each step, whatever became of the one before.
 
     The steps are taken in a thread of their own, so that neither a second
@@ -56,8 +57,8 @@ def walk(
     -------
     results : list of SafeStep
         One for each step.
-    finished : bool
-        False if a step still hangs.
+    hanging : Thread or None
+        The thread, if a step still hangs in it.
     """
     results: list[SafeStep] = []
     late = threading.Event()
@@ -74,16 +75,24 @@ def walk(
                 results.append(SafeStep(target, value))
 
     worker = threading.Thread(target=take_all, name="safe state", daemon=True)
-    worker.start()
-    end = time.monotonic() + deadline_s
-    while worker.is_alive() and (left := end - time.monotonic()) > 0:
-        try:
-            worker.join(left)
-        except KeyboardInterrupt:  # heard already, and no reason to leave the laser on
-            continue
-    finished = not worker.is_alive()
+    with _deaf_to_interrupts():
+        worker.start()
+        worker.join(deadline_s)
     late.set()
     reached = list(results)
     for target, value, _ in steps[len(reached) :]:
         reached.append(SafeStep(target, value, f"not done within {deadline_s:g} s"))
-    return reached, finished
+    return reached, worker if worker.is_alive() else None
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let Ctrl-C come to nothing meanwhile; only the main thread hears it anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
