@@ -9,6 +9,7 @@ sources that answer from the journal.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ __all__ = [
     "SystemEntropy",
     "Tap",
     "seeded_bytes",
+    "sleep_pieces",
 ]
 
 #: A wait is cut into pieces of this length, so that an abort is noticed in time.
@@ -130,14 +132,15 @@ class RunClock:
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass, in pieces that an abort can end."""
-        left = max(seconds, 0.0)
-        while True:
-            piece = min(left, _SLICE_S) if left < 100 * _SLICE_S else left / 100
+        for piece in sleep_pieces(seconds):
             self._clock.sleep(piece)
             self._record("clock", Kind.CLOCK, requested=round(piece * 1e9))
-            left -= piece
-            if left <= 1e-9:
-                return
+
+
+def sleep_pieces(seconds: float) -> list[float]:
+    """Cut a wait into equal pieces of at most 0.1 s, or a hundredth where that is longer."""
+    count = min(100, max(1, math.ceil(seconds / _SLICE_S)))
+    return [max(seconds, 0.0) / count] * count
 
 
 def seeded_bytes(seed: int, stream: str, start: int, count: int) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.core.context import Kind, Status
+from qlab.context import seeded_bytes, sleep_pieces
 from qlab.replay.errors import Divergence, DivergenceError, JournalEndError, shown
 from qlab.replay.journal import Journal
 
@@ -47,11 +48,15 @@ class ReplayClock:
 
     def sleep(self, seconds: float) -> None:
         """Follow a recorded wait, at once."""
-        asked = round(seconds * 1e9)
-        data, _, requested = self._cursor.take(Kind.CLOCK, f"waits {seconds:g} s")
+        for piece in sleep_pieces(seconds):
+            self._follow(round(piece * 1e9))
+
+    def _follow(self, asked: int) -> None:
+        data, _, requested = self._cursor.take(Kind.CLOCK, f"waits {asked} ns")
         if data or requested != asked:
             self._cursor.at -= 1
-            self._cursor.diverge(f"a wait of {requested} ns", f"one of {asked} ns")
+            found = "a look at the clock" if data else f"a wait of {requested} ns"
+            self._cursor.diverge(found, f"a wait of {asked} ns")
         self._cursor.stop_if_aborted()
 
 
@@ -73,8 +78,6 @@ class ReplayEntropy:
         cursor.stop_if_aborted()
         if self._seed is None:
             return record
-        from qlab.context import seeded_bytes
-
         start = self._offsets.get(stream, 0)
         self._offsets[stream] = start + count
         data = seeded_bytes(self._seed, stream, start, count)
