@@ -3,7 +3,7 @@
 out[i] = XOR over j of seed[i − j + n − 1] · key[j], for i below r and j below n. The sums
 are taken as integers by real Fourier transforms of blocks of at most 2**20 points and
 reduced modulo 2. Their rounding error stays far below 1/2: for transforms of N = 2**20
-points of 0/1 vectors, the bound of Percival (Math. Comp. 72, 387, 2003, Theorem 5.1) is
+points of 0/1 vectors, the bound of Percival (Math. Comp. 72, 387, 2003) is
 ||x||·||y||·((1 + e)**(3·20) · (1 + e·sqrt(5))**(3·20 + 1) · (1 + b)**(3·20) − 1), with
 e = 2**-53, b = 2**-52 or so for the roots of unity and the norms at most 1024 and 724:
 about 3e-8 for each pair of blocks. The remainder is checked all the same, since libraries

@@ -37,7 +37,9 @@ class Schedule:
     size : int
         Bits of the block.
     frame_level : int
-        Frames have at most 2**frame_level bits.
+        Frames have at most 2**frame_level bits; at least 7 where there are several, and no
+        more than one frame of the whole block takes. So no schedule costs much more
+        memory or time than the block is long.
     levels : tuple of int
         log2 of the block length of each pass, below `frame_level`.
     """
@@ -47,8 +49,13 @@ class Schedule:
     levels: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= 2**30 or not 1 <= self.frame_level <= 24:
-            raise ParameterError("a block has 1 to 2**30 bits in frames of 2 to 2**24")
+        if not 1 <= self.size <= 2**30:
+            raise ParameterError("a block has 1 to 2**30 bits")
+        whole = max(1, (self.size - 1).bit_length())
+        if not min(7, whole) <= self.frame_level <= whole:
+            raise ParameterError(
+                "a frame has at least 2**7 places and no more than the block takes"
+            )
         if not 1 <= len(self.levels) <= MAX_PASSES:
             raise ParameterError(f"Cascade takes 1 to {MAX_PASSES} passes")
         if any(not 0 <= level < self.frame_level for level in self.levels):

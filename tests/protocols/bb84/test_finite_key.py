@@ -12,6 +12,7 @@ from protocols.bb84.finite_key import (
     Counts,
     Security,
     Source,
+    _gamma,
     announcement_charge,
     binary_entropy,
     bounds,
@@ -107,6 +108,15 @@ def test_each_equation_by_hand() -> None:
     assert found.s_z1_lower == pytest.approx(s1)
     v_x1 = tau1 * (8 * (400 + 30) - 4 * (500 - 30)) / (mu - nu)
     assert found.v_x1_upper == pytest.approx(v_x1)
+
+
+def test_gamma_by_hand() -> None:
+    """With 8 and 8 single photons, rate 1/2 and eps 19/256 the logarithm is 16."""
+    assert _gamma(19 / 256, 0.5, 8, 8) == pytest.approx(math.sqrt(1 / math.log(2)))
+    found = single_photon_bounds(SOURCE, 1e-9, *(counts(0.01).n_z,) * 2, *(counts(0.01).m_z,) * 2)
+    rate = found.v_x1_upper / found.s_x1_lower
+    assert found.gamma == _gamma(1e-9, rate, found.s_x1_lower, found.s_z1_lower)
+    assert found.phi_z == rate + found.gamma
 
 
 def test_every_charge_is_subtracted() -> None:

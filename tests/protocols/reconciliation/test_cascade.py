@@ -252,7 +252,17 @@ def test_lying_answers_do_not_hang(n: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [(0, 5, (3,)), (10, 5, ()), (10, 5, (6,)), (10, 31, (3,)), (10, 5, (3,) * 33)]
+    "wrong",
+    [
+        (0, 1, (0,)),
+        (2**30 + 1, 20, (0,)),
+        (10, 4, ()),
+        (10, 4, (4,)),
+        (10, 3, (2,)),
+        (10, 5, (3,)),
+        (1000, 6, (3,)),
+        (10, 4, (3,) * 33),
+    ],
 )
 def test_impossible_schedules_are_refused(wrong: tuple[int, int, tuple[int, ...]]) -> None:
     with pytest.raises(ParameterError):
