@@ -72,15 +72,16 @@ def _funnel(axes: Axes, results: Mapping[str, Any]) -> None:
         ("secret", results["secret_bits"], _GREEN),
     ]
     names, values, colours = zip(*steps, strict=True)
-    bars = axes.barh(names, values, color=colours)
+    bars = axes.barh(names, [v / 1e3 for v in values], color=colours)
     axes.bar_label(bars, [f"{v:,}" for v in values], padding=3, fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(max(values), 1) * 1.2)
-    axes.set_xlabel("bits")
+    axes.set_xlim(0, max(max(values) / 1e3, 1e-3) * 1.25)
+    axes.set_xlabel("bits (thousands)")
     axes.set_title("From detections to key", fontsize=10)
 
 
 def _qber(axes: Axes, results: Mapping[str, Any]) -> None:
+    highest = 0.1
     for offset, basis, colour in ((-0.2, "z", _BLUE), (0.2, "x", _ORANGE)):
         rates, errors, places = [], [], []
         for k, (n, m) in enumerate(
@@ -90,13 +91,15 @@ def _qber(axes: Axes, results: Mapping[str, Any]) -> None:
                 rates.append(100 * m / n)
                 errors.append(100 * math.sqrt(max(m, 1) * (n - m) / n) / n)
                 places.append(k + offset)
+                highest = max(highest, rates[-1] + errors[-1])
         axes.bar(places, rates, 0.36, yerr=errors, color=colour, capsize=3, label=f"basis {basis}")
     axes.set_xticks(range(len(results["intensities"])))
     axes.set_xticklabels([f"{mu:g}" for mu in results["intensities"]])
     axes.set_xlabel("mean photon number")
     axes.set_ylabel("QBER (%)")
     axes.set_title("Error rate by intensity (bars: one standard deviation)", fontsize=10)
-    axes.legend(fontsize=8, frameon=False)
+    axes.set_ylim(0, 1.25 * highest)
+    axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper center")
 
 
 def _arrivals(axes: Axes, run: RunFile, results: Mapping[str, Any]) -> None:

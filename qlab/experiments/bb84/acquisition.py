@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -175,7 +175,10 @@ class Acquisition:
         found = set_mean_photon_number(
             options.intensities[0], path, self._role("attenuators"), monitor, clock
         )
-        self._ctx.note(f"mean photon number: {asdict(found)}")
+        self._ctx.note(
+            f"mean photon number {found.realised:.4f} +- {found.standard_uncertainty:.4f} "
+            f"from {found.monitor_w:.4g} W at the monitor, attenuators at {found.settings_db} dB"
+        )
         return found
 
     def _hold_bright(self) -> None:
