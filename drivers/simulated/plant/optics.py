@@ -87,6 +87,8 @@ class Monitor:
 
     def power_w(self, t_ns: int, average_s: float) -> float:
         """Return the mean power in watts over `average_s` from `t_ns` on."""
+        if not average_s > 0.0:
+            raise ValueError("a power is averaged over some time")
         p = self._parameters
         true_w = self._power_w(t_ns, max(round(average_s * 1e9), 1))
         seed = np.random.SeedSequence((self._seed, 6, t_ns, round(average_s * 1e9)))

@@ -126,9 +126,9 @@ class LinkParameters:
     polarisation_drift_rad_per_sqrt_s: float = 3e-3
     polarisation_relaxation_s: float = 3600.0
     interferometer_phase_rad: float = 0.0
-    interferometer_drift_rad_per_sqrt_s: float = 9e-3
+    interferometer_drift_rad_per_sqrt_s: float = 7e-3
     interferometer_relaxation_s: float = 60.0
-    visibility: float = 0.972
+    visibility: float = 0.971
     receiver_loss_db: float = 3.0
     phase_bob_v_pi_v: float = 3.5
     marker_delay_ns: float = 12.0

@@ -231,9 +231,9 @@ def mean_transmission(
 ) -> float:
     """Return the intensity modulator's mean transmission over a piece.
 
-    Long pieces are sampled: one random slot of each of 2^18 equal parts.
+    Long pieces are sampled: one random slot of each of 2^21 equal parts.
     """
-    draws = min(slots, 1 << 18)
+    draws = min(slots, 1 << 21)
     width = slots / draws
     total, counter = 0.0, key
     for i in range(draws):
@@ -248,9 +248,9 @@ def expected_clicks(
 ) -> tuple[float, float]:
     """Return the mean probabilities per slot that light starts an avalanche in D0 and D1.
 
-    Long pieces are sampled: one random slot of each of 2^16 equal parts.
+    Long pieces are sampled: one random slot of each of 2^18 equal parts.
     """
-    draws = min(slots, 1 << 16)
+    draws = min(slots, 1 << 18)
     width = slots / draws
     total_0, total_1, counter = 0.0, 0.0, key
     intensity, alice, bob = records

@@ -19,8 +19,8 @@ from drivers.simulated.plant.timing import SlotGrid
 
 __all__ = ["Piece", "Receiver"]
 
-_SEGMENT = 1 << 18
-_BATCH = 32
+_SEGMENT = 1 << 19
+_BATCH = 16
 _NO_TIMES = np.empty(0, dtype=np.int64)
 
 

@@ -34,7 +34,7 @@ def test_gain_follows_poisson_light_and_losses(still, lit, mu):
     slots = 5_000_000
     eta = 10**-0.23 * 10**-0.3 * 0.2
     first, second = clicks(link, slots * 1e-7)
-    for count, share in ((first.size, 0.986), (second.size, 0.014)):
+    for count, share in ((first.size, 0.9855), (second.size, 0.0145)):
         assert_binomial(count, slots, 1.0 - np.exp(-mu * eta * share))
 
 
@@ -46,7 +46,7 @@ def test_ports_follow_the_phase_difference(still, lit, quarters, bob_quarters):
     link.phase_bob.hold(0, bob_quarters * still.phase_bob_v_pi_v / 2)
     slots = 2_000_000
     mean = 1.0 * 10**-0.53 * 0.2
-    fringe = 0.972 * np.cos((quarters - bob_quarters) * np.pi / 2)
+    fringe = 0.971 * np.cos((quarters - bob_quarters) * np.pi / 2)
     first, second = clicks(link, slots * 1e-7)
     assert_binomial(first.size, slots, 1.0 - np.exp(-0.5 * mean * (1 + fringe)))
     assert_binomial(second.size, slots, 1.0 - np.exp(-0.5 * mean * (1 - fringe)))
@@ -105,7 +105,7 @@ def test_dead_time_spaces_the_clicks(still, lit, peak):
     parameters = replace(still, dead_time_ns=(950.0, 950.0))
     link = lit(parameters, peak)
     slots = 3_000_000
-    p = 1.0 - np.exp(-peak * 0.986 * 10**-0.53 * 0.2)
+    p = 1.0 - np.exp(-peak * 0.9855 * 10**-0.53 * 0.2)
     first, _ = clicks(link, slots * 1e-7)
     assert np.diff(first).min() >= 950_000
     spacing, spread = (
@@ -150,7 +150,7 @@ def test_overvoltage_sets_efficiency_and_dark_counts(still, lit, overvoltage):
         assert first.size == 0
         return
     efficiency = 0.2 * (1 - np.exp(-overvoltage / 6.0)) / (1 - np.exp(-0.5))
-    light = 1.0 - np.exp(-0.5 * 0.986 * 10**-0.53 * efficiency)
+    light = 1.0 - np.exp(-0.5 * 0.9855 * 10**-0.53 * efficiency)
     mean = seconds * (1e7 * light + 1000.0 * np.exp((overvoltage - 3.0) / 1.5))
     assert abs(first.size - mean) < 5.0 * np.sqrt(mean)
 

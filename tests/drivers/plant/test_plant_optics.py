@@ -102,6 +102,11 @@ def test_the_power_meter_reads_what_reaches_it():
     assert abs(link.monitor.power_w(5 * _S, 1.0)) < 5e-8
 
 
+def test_a_reading_takes_time(still):
+    with pytest.raises(ValueError, match="averaged over some time"):
+        LinkPlant(still, 1, VirtualTime()).monitor.power_w(0, 0.0)
+
+
 def test_the_power_meter_averages_over_what_is_played(still):
     quiet = replace(still, monitor_noise_relative=0.0, monitor_noise_w=0.0, monitor_gain_error=0.0)
     link = LinkPlant(quiet, 1, VirtualTime())
