@@ -195,19 +195,23 @@ class Party(ABC):
 
     def _bound(self) -> tuple[Bounds | None, str | None]:
         """Return the observed bounds, and why there is no key."""
-        setup, found = self._setup, None
+        setup = self._setup
+        agreement = setup.agreement
         assert self._m_z is not None and self._m_x is not None
+        counts = Counts(_pair(self._n_z), _pair(self._n_x), _pair(self._m_z), _pair(self._m_x))
+        found, unbounded = None, None
         try:
-            counts = Counts(_pair(self._n_z), _pair(self._n_x), _pair(self._m_z), _pair(self._m_x))
-            found = bounds(
-                setup.source, setup.agreement.security, counts, self._leak, self._tag_bits
-            )
+            found = bounds(setup.source, agreement.security, counts, self._leak, self._tag_bits)
+        except InsecureError as error:
+            unbounded = str(error)
+        try:
             require_phase_randomisation(setup)
-            check_sizes(setup.agreement, sum(self._n_z), sum(self._n_x))
-            check_acceptance(setup.agreement, found)
+            check_sizes(agreement, sum(self._n_z), sum(self._n_x))
+            if found is not None:
+                check_acceptance(agreement, found)
         except InsecureError as error:
             return found, str(error)
-        return found, None
+        return found, unbounded
 
     def _amplify(self, seed: BitArray) -> None:
         length = self._setup.agreement.length

@@ -129,7 +129,7 @@ def test_a_short_block_is_measured_in_full_but_gives_no_key() -> None:
     for party in (link.alice, link.bob):
         result = party.result
         assert result.secret_bits == 0 and result.verified
-        assert result.reason is not None and "\n" not in result.reason
+        assert result.reason is not None and "bits in the key basis, fewer" in result.reason
         assert result.qber_z is not None and result.efficiency is not None
         with pytest.raises(InsecureError):
             _ = party.key
