@@ -9,9 +9,18 @@ from mypy import api
 
 if TYPE_CHECKING:
     from drivers.attenuators.keysight_n776x import AttenuatorPort
+    from drivers.counters.keysight_53230a import Keysight53230A
     from drivers.lasers.keysight_n7714a import LaserPort
     from drivers.modulators.keysight_33600a import Keysight33600A, Output
-    from drivers.roles import Attenuator, Laser, WaveformChannel, WaveformGenerator
+    from drivers.power_meters.thorlabs_pm100d import ThorlabsPM100D
+    from drivers.roles import (
+        Attenuator,
+        Counter,
+        Laser,
+        PowerMeter,
+        WaveformChannel,
+        WaveformGenerator,
+    )
 
     def laser(port: LaserPort) -> Laser:
         return port
@@ -24,6 +33,12 @@ if TYPE_CHECKING:
 
     def output(channel: Output) -> WaveformChannel:
         return channel
+
+    def power_meter(unit: ThorlabsPM100D) -> PowerMeter:
+        return unit
+
+    def counter(unit: Keysight53230A) -> Counter:
+        return unit
 
     def not_a_laser(channel: Output) -> Laser:
         return channel  # type: ignore[return-value]  # has to fail, or nothing here is checked

@@ -1,0 +1,365 @@
+"""A simulated Keysight 53230A counter.
+
+After the 53220A/53230A User's Guide, 53220-90001 (UG), the Programmer's
+Reference (PR) and the 53200 series data sheet (DS). A frequency is the phase
+that the input gains over a gate, as the time base sees it; resolution-enhanced
+gates weight it by a triangle. What an input reads depends on its oscillator and
+not on the thresholds, except that the automatic level misses signals below 50 Hz.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from drivers.simulated.device import Session
+from drivers.simulated.devices.counter_gates import (
+    SINGLE_SHOT_S,
+    enhanced,
+    frequency,
+    interval,
+    random_uncertainty,
+)
+from drivers.simulated.devices.counter_inputs import CounterInputs
+from drivers.simulated.scpi import (
+    Channels,
+    Choice,
+    Later,
+    Many,
+    Number,
+    Parameter,
+    ScpiError,
+    Setting,
+    block,
+    command,
+    exponent,
+    query,
+)
+from drivers.simulated.terminals import Oscillator
+from drivers.simulated.time import BenchTime
+
+__all__ = ["Keysight53230ADevice"]
+
+_FLOAT = exponent(14, 3)
+_SHORT = exponent(8, 3)
+_NOT_A_NUMBER = 9.91e37
+_NEVER = 9.9e37
+_MEMORY = 1_000_000
+#: From the end of a gate to the beginning of the next, unless it is gap-free.
+_REARM_S = 2e-3
+_AUTO_LEVEL_HZ = 50.0
+
+
+class _Argument(Parameter):
+    """One argument of CONFigure: a channel list, or an expected value or resolution."""
+
+    def read(self, token: Any, device: Any, suffixes: tuple[int, ...]) -> Any:
+        if bytes(token[:1]) == b"(":
+            return Channels(1, 2).read(token, device, suffixes)
+        if bytes(token[:3]).upper() in (b"MIN", b"MAX", b"DEF"):
+            return None
+        return Number().read(token, device, suffixes)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Measurements under way or done: when each ends and what it gave."""
+
+    ends_ns: list[int] = field(default_factory=list)
+    starts_ns: list[int] = field(default_factory=list)
+    readings: list[float] = field(default_factory=list)
+    never: bool = False
+
+
+class Keysight53230ADevice(CounterInputs):
+    """The counter.
+
+    Settings: ``timebase_offset``, the fractional frequency error of the internal
+    time base.
+    """
+
+    maker = "Agilent Technologies"
+    model = "53230A"
+    connectors = ("usb", "lan", "socket", "gpib")
+    terminal_names = ("input1", "input2", "reference")
+    default_settings = {
+        "serial_number": "MY50001484",
+        "firmware": "02.05-1519.666-1.19-4.15-127-155-35",
+        "timebase_offset": 0.0,
+    }
+
+    gate = Setting(
+        "[SENSe]:FREQuency:GATE:TIME", Number("S", 1e-6, 1000.0, 0.1, step=1e-6, reply=_FLOAT)
+    )
+    gate_source = Setting(
+        "[SENSe]:FREQuency:GATE:SOURce", Choice("TIME", "EXTernal", "INPut1", "INPut2", "ADVanced")
+    )
+    mode = Setting("[SENSe]:FREQuency:MODE", Choice("AUTO", "RECiprocal", "CONTinuous"))
+    samples = Setting("SAMPle:COUNt", Number("", 1, _MEMORY, 1, reply=_SHORT))
+    triggers = Setting("TRIGger:COUNt", Number("", 1, _MEMORY, 1, reply=_SHORT))
+    trigger_source = Setting("TRIGger:SOURce", Choice("IMMediate", "EXTernal", "BUS"))
+    trigger_slope = Setting("TRIGger:SLOPe", Choice("NEGative", "POSitive"))
+    trigger_delay = Setting("TRIGger:DELay", Number("S", 0.0, 3600.0, 0.0, reply=_SHORT))
+    reference = Setting("[SENSe]:ROSCillator:SOURce", Choice("INTernal", "EXTernal"))
+    data_format = Setting("FORMat[:DATA]", Choice("ASCii", "REAL"))
+    byte_order = Setting("FORMat:BORDer", Choice("NORMal", "SWAPped"))
+    timeout = Setting(
+        "SYSTem:TIMeout",
+        Number("S", 10e-3, _NEVER, _NEVER, words={"INFinity": _NEVER}, reply=_SHORT),
+        resets=False,
+    )
+
+    def __init__(
+        self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
+    ) -> None:
+        super().__init__(name, time, terminals, **settings)
+        self._random = np.random.default_rng(list(name.encode()))
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self.function = "FREQ"
+        self.measured: tuple[int, ...] = (1,)
+        self.levels = {1: 0.0, 2: 0.0}
+        self.run: _Run | None = None
+        self._armed = False
+
+    def reset(self) -> None:
+        """Go to the factory settings."""
+        super().reset()
+        self._set_up()
+
+    # ---- configuration -------------------------------------------------------------
+
+    @command("CONFigure:FREQuency", Many(_Argument(), optional=True))
+    def configure_frequency(self, arguments: list[Any] | None) -> None:
+        """Measure a frequency, with the default gate or that of a resolution (PR p. 243)."""
+        numbers = [each for each in arguments or () if not isinstance(each, tuple)]
+        channels = [each for each in arguments or () if isinstance(each, tuple)]
+        self._preset("FREQ", channels[0][:1] if channels else (1,))
+        self.gate = 0.1
+        if len(numbers) > 1 and numbers[0] and numbers[1]:
+            digits = math.ceil(-math.log10(numbers[1] / numbers[0] / 1.1) - 1e-9)
+            self.gate = min(max(10.0 ** (digits - 12), 1e-6), 1000.0)
+
+    @command("CONFigure:TINTerval", Many(_Argument(), optional=True))
+    def configure_interval(self, arguments: list[Any] | None) -> None:
+        """Measure a time interval."""
+        channels = [each for each in arguments or () if isinstance(each, tuple)]
+        self._preset("TINT", tuple(each[0] for each in channels) or (1, 2))
+
+    def _preset(self, function: str, channels: tuple[int, ...]) -> None:
+        self.function, self.measured = function, channels
+        self.samples = self.triggers = 1
+        self.trigger_source, self.trigger_delay, self.gate_source = "IMM", 0.0, "TIME"
+        for number in channels:  # UG p. 132
+            self.auto_level[number] = "ON"
+            self.relative_level[number] = 50
+        self.run, self._armed = None, False
+
+    @query("CONFigure")
+    def configuration(self) -> str:
+        """Return what is measured."""
+        listed = ",".join(f"(@{number})" for number in self.measured)
+        if self.function == "FREQ":
+            return f'"FREQ {_SHORT(1e7)},{_SHORT(1e-3)},{listed}"'
+        return f'"{self.function} {listed}"'
+
+    # ---- measuring -----------------------------------------------------------------
+
+    def _input(self, number: int) -> Oscillator | None:
+        """Return what an input counts, if it triggers at all."""
+        oscillator: Oscillator | None = self.terminals.get(f"input{number}")
+        if oscillator is not None and self.auto_level[number] != "OFF":
+            return oscillator if oscillator.nominal_hz() >= _AUTO_LEVEL_HZ else None
+        return oscillator
+
+    def _timebase_s(self, t_ns: int) -> float:
+        """Return the time error of the time base."""
+        external: Oscillator | None = self.terminals.get("reference")
+        if self.reference == "EXT" and external is not None:
+            return external.phase_s(t_ns)
+        return float(self.settings["timebase_offset"]) * t_ns * 1e-9
+
+    @command("INITiate[:IMMediate]")
+    def initiate(self) -> None:
+        """Begin to measure, at once or at the trigger."""
+        if self.mode == "CONT" and self.function == "FREQ" and self.triggers > 1:
+            raise ScpiError(-221)
+        self.run, self._armed = None, True
+        if self.trigger_source == "IMM":
+            self._begin()
+
+    def trigger(self) -> None:
+        """Begin what waits for the software trigger."""
+        if not self._armed or self.trigger_source != "BUS":
+            raise ScpiError(-211)
+        self._begin()
+
+    def external_trigger(self, t_ns: int) -> None:
+        """React to an edge at the external trigger input at bench time `t_ns`."""
+        if self._armed and self.trigger_source == "EXT":
+            now_ns, self.t_ns = self.t_ns, t_ns
+            self._begin()
+            self.t_ns = now_ns
+
+    @command("ABORt")
+    def abort(self) -> None:
+        """Stop measuring; what was read stays."""
+        self.cancel_operation()
+        self._armed = False
+        if self.run is not None:
+            self._settle(self.t_ns)
+            del self.run.ends_ns[len(self.run.readings) :]
+            self.run.never = False
+
+    def _begin(self) -> None:
+        """Lay out the times of all measurements."""
+        self._armed = False
+        run = self.run = _Run()
+        at_ns = self.t_ns + round(self.trigger_delay * 1e9)
+        gapless = self.mode == "CONT" and self.function == "FREQ"
+        inputs = [self._input(number) for number in self.measured]
+        limit_ns = self._time_limit_ns()
+        for _ in range(int(self.samples * self.triggers)):
+            run.starts_ns.append(at_ns)
+            if all(inputs):
+                took_ns = self._length_ns(inputs, at_ns)
+            elif limit_ns is None:
+                run.never = True
+                return
+            else:
+                took_ns = limit_ns
+            at_ns += took_ns
+            run.ends_ns.append(at_ns)
+            if not gapless:
+                at_ns += round(_REARM_S * 1e9)
+        self.start_operation((run.ends_ns[-1] - self.t_ns) * 1e-9)
+
+    def _time_limit_ns(self) -> int | None:
+        """Return how long a measurement may take; a limit below the gate is doubled (PR p. 459)."""
+        if self.timeout >= _NEVER * 0.99:
+            return None
+        limit: float = self.timeout
+        if self.function == "FREQ" and limit < self.gate:
+            limit = 2.0 * self.gate
+        return round(limit * 1e9)
+
+    def _length_ns(self, inputs: list[Oscillator | None], at_ns: int) -> int:
+        if self.function == "FREQ":
+            return round(float(self.gate) * 1e9)
+        first, last = inputs[0], inputs[-1]
+        assert first is not None and last is not None  # else it would never end
+        period_ns = 1e9 / first.nominal_hz()
+        # the next edge of the start channel, then the interval
+        wait_ns = math.ceil(at_ns / period_ns) * period_ns - at_ns
+        return round(wait_ns + 1e9 / last.nominal_hz())
+
+    def _settle(self, t_ns: int) -> None:
+        """Evaluate the measurements that are over at `t_ns`."""
+        run = self.run
+        if run is None:
+            return
+        for index in range(len(run.readings), len(run.ends_ns)):
+            if run.ends_ns[index] > t_ns:
+                break
+            run.readings.append(self._reading(run.starts_ns[index], run.ends_ns[index]))
+
+    def _reading(self, start_ns: int, end_ns: int) -> float:
+        inputs = [self._input(number) for number in self.measured]
+        first, last = inputs[0], inputs[-1]
+        if first is None or last is None:
+            return _NOT_A_NUMBER
+        noise = float(self._random.standard_normal())
+        if self.function == "TINT":
+            truth = interval(first, last, self._timebase_s, start_ns, single=first is last)
+            return truth + 1.4 * SINGLE_SHOT_S * noise
+        gate_s = (end_ns - start_ns) * 1e-9
+        factor = 1.0 if self.mode == "REC" else enhanced(first.nominal_hz(), gate_s)
+        value = frequency(first, self._timebase_s, start_ns, end_ns, triangle=factor > 1.0)
+        return value * (1.0 + random_uncertainty(gate_s, factor) * noise)
+
+    def addressed_to_talk(self, session: Session) -> None:
+        """Stay silent while a measurement that was asked for goes on without end."""
+        if self.run is None or not self.run.never:
+            super().addressed_to_talk(session)
+
+    # ---- readings ------------------------------------------------------------------
+
+    @query("READ", indefinite=True)
+    def read(self) -> Later | None:
+        """Measure and return all readings."""
+        self.initiate()
+        return self.fetch()
+
+    @query("FETCh", indefinite=True)
+    def fetch(self) -> Later | None:
+        """Return all readings when the last is there."""
+        run = self.run
+        if run is None:
+            if self._armed:
+                return None  # waits for a trigger that no further command can give
+            raise ScpiError(-230)
+        if run.never:
+            return None
+        if not run.ends_ns:
+            raise ScpiError(-230)
+
+        def readings() -> bytes:
+            self._settle(run.ends_ns[-1])
+            return self._written(run.readings, definite=False)
+
+        return Later(max(self.t_ns, run.ends_ns[-1]), readings)
+
+    @query("R", Number("", 1, _MEMORY, integer=True, optional=True), indefinite=True)
+    def take(self, most: int | None) -> bytes:
+        """Return readings that are there, the oldest first, and forget them."""
+        run = self.run
+        if run is None or not (run.ends_ns or run.never):
+            raise ScpiError(-230)
+        self._settle(self.t_ns)
+        count = min(len(run.readings), most or _MEMORY)
+        taken = run.readings[:count]
+        del run.readings[:count], run.ends_ns[:count], run.starts_ns[:count]
+        return block(self._written(taken, definite=True))
+
+    @query("DATA:LAST")
+    def last(self) -> str:
+        """Return the last reading."""
+        self._settle(self.t_ns)
+        if self.run is None or not self.run.readings:
+            return _FLOAT(_NOT_A_NUMBER)
+        return _FLOAT(self.run.readings[-1])
+
+    @query("DATA:POINts")
+    def points(self) -> str:
+        """Return how many readings are there."""
+        self._settle(self.t_ns)
+        return f"{len(self.run.readings) if self.run else 0:+d}"
+
+    @query("MEASure:FREQuency", Many(_Argument(), optional=True), indefinite=True)
+    def measure_frequency(self, arguments: list[Any] | None) -> Later | None:
+        """Configure, measure and return a frequency."""
+        self.configure_frequency(arguments)
+        return self.read()
+
+    @query("MEASure:TINTerval", Many(_Argument(), optional=True), indefinite=True)
+    def measure_interval(self, arguments: list[Any] | None) -> Later | None:
+        """Configure, measure and return a time interval."""
+        self.configure_interval(arguments)
+        return self.read()
+
+    def _written(self, readings: list[float], *, definite: bool) -> bytes:
+        if self.data_format == "ASC":
+            return ",".join(map(_FLOAT, readings)).encode("ascii")
+        order = "<" if self.byte_order == "SWAP" else ">"
+        data = struct.pack(f"{order}{len(readings)}d", *readings)
+        return data if definite else b"#0" + data
+
+    @command("SYSTem:BEEPer[:IMMediate]")
+    def beep(self) -> None:
+        """Beep, which nobody hears on the bench."""
