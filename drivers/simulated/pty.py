@@ -37,7 +37,12 @@ def serve_pty(server: Server, port: Port) -> str:
     """
     require_stream(port)
     ours, theirs, path = _open_terminal()
-    server.attach(_TerminalWire(ours, theirs), port)
+    wire = _TerminalWire(ours, theirs)
+    try:
+        server.attach(wire, port)
+    except MisuseError:
+        wire.close()
+        raise
     return path
 
 

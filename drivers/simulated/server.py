@@ -237,10 +237,11 @@ class _Connection:
         session = self._session
         with self._time.lock:
             self.due_ns = session.ready_at()
-            while self.due_ns is not None and self.due_ns <= self._time.now_ns():
-                if len(self._output) >= _OUTPUT_LIMIT:
-                    self.due_ns = None  # until the host has read some
-                    return
+            while (
+                self.due_ns is not None
+                and self.due_ns <= self._time.now_ns()
+                and len(self._output) < _OUTPUT_LIMIT
+            ):
                 self._output += session.read(_CHUNK).data
                 self.due_ns = session.ready_at()
 
@@ -255,7 +256,9 @@ class _Connection:
     def _watch(self) -> None:
         """Wait for what the host sends unless the device is busy, and to send what is left."""
         interest = selectors.EVENT_WRITE if self._output else 0
-        if self._time.now_ns() >= self._taken_ns:
+        if len(self._output) >= _OUTPUT_LIMIT:
+            self.due_ns = None  # nothing more, either way, until the host has read some
+        elif self._time.now_ns() >= self._taken_ns:
             interest |= selectors.EVENT_READ
         elif self.due_ns is None or self._taken_ns < self.due_ns:
             self.due_ns = self._taken_ns

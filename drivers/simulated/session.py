@@ -27,6 +27,9 @@ _BITS_PER_BYTE_NS = 10 * 10**9  # start bit, eight data bits, stop bit
 #: What a host's buffers hold of a stream that nobody reads; the rest is lost.
 STREAM_LIMIT = 1 << 24
 
+#: A host that asks on and on and never reads is cut off at this many bytes.
+OUTPUT_LIMIT = 1 << 28
+
 
 @dataclass(frozen=True, slots=True)
 class Later:
@@ -96,7 +99,8 @@ class Session:
         self._bytes_per_s = 0 if self._baud else int(device.bytes_per_s.get(connector, 0))
         self._deaf = False
         self._output: deque[_Piece] = deque()
-        self._unsettled = 0
+        self._held = 0  # bytes in the output
+        self._unsettled = 0  # pieces whose bytes are not known yet
         self._line_free_ns = 0
         self._stream: Iterator[Later] | None = None
         self._next: Later | None = None
@@ -158,6 +162,7 @@ class Session:
             if piece.ready_ns > now_ns or piece.produce is not None:
                 return Reading(b"", False)
             output.popleft()  # a whole message, as nearly always
+            self._held -= len(piece.data)
             return Reading(piece.data, True)
         return self._read_pieces(count, stop, now_ns)
 
@@ -177,6 +182,7 @@ class Session:
             whole = taken == len(piece.data)
             chunks.append(piece.data if whole else piece.data[start : start + taken])
             count -= taken
+            self._held -= taken
             piece.offset = start + taken
             if piece.offset == len(piece.data):
                 output.popleft()
@@ -234,9 +240,7 @@ class Session:
         """End the session."""
         if not self._closed:
             self._closed = True
-            self.lost = True
-            self.stop_stream()
-            self.drop_output()
+            self.hang_up()
             self.device.sessions.remove(self)
 
     # ---- what the device does --------------------------------------------------
@@ -263,6 +267,8 @@ class Session:
         `end` marks the end of a message where the connector has such a mark.
         """
         produce: Callable[[], bytes] | None = None
+        if self.lost:
+            return
         if isinstance(data, Later):
             ready_ns, produce, data = max(ready_ns, data.ready_ns), data.produce, b""
         elif not data:
@@ -280,10 +286,12 @@ class Session:
         self._output.append(piece)
         if produce is not None:
             self._unsettled += 1
+        self._hold(len(data))
 
     def drop_output(self) -> None:
         """Forget what the host has not read."""
         self._output.clear()
+        self._held = 0
         self._unsettled = 0
         self._line_free_ns = 0
 
@@ -301,13 +309,13 @@ class Session:
     def hang_up(self) -> None:
         """Break the session."""
         self.lost = True
-        self.stop_stream()
+        self._stream = self._next = None
         self.drop_output()
 
     # ---- within ----------------------------------------------------------------
 
     def _settle(self, now_ns: int) -> None:
-        for piece in self._output:
+        for piece in list(self._output) if self._unsettled else ():
             if piece.produce is not None:
                 if piece.ready_ns > now_ns:
                     break
@@ -317,9 +325,16 @@ class Session:
         while self._next is not None and self._stream is not None and self._next.ready_ns <= now_ns:
             due = self._next
             data = due.produce()
-            if data and sum(len(piece.data) for piece in self._output) < STREAM_LIMIT:
+            if data and self._held < STREAM_LIMIT:
                 self.send(data, due.ready_ns)
-            self._next = next(self._stream, None)
+            self._next = None if self.lost else next(self._stream, None)
+        if self.lost:  # it has been cut off within
+            raise SessionLost
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > OUTPUT_LIMIT:
+            self.hang_up()
 
     def _arrive(self, piece: _Piece) -> None:
         """Settle a late answer; what is queued behind it on a serial line moves back."""
@@ -327,6 +342,7 @@ class Session:
         assert produce is not None  # only unsettled pieces come here
         self._unsettled -= 1
         piece.data = produce()
+        self._hold(len(piece.data))
         free_ns = 0
         for other in self._output:
             if other.baud:

@@ -47,7 +47,11 @@ def serve_tcp(
             remedy="choose another port, or 0 for any",
         ) from None
     address: tuple[str, int] = listener.getsockname()[:2]
-    server.listen(listener, port, _SocketWire)
+    try:
+        server.listen(listener, port, _SocketWire)
+    except MisuseError:
+        listener.close()
+        raise
     return address
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from simulated_examples import Generator, ask, collect
 
 from drivers.core.errors import MisuseError
+from drivers.simulated.port import SessionLost
 from drivers.simulated.scpi import Number, ScpiDevice, Setting, command, query
 from drivers.simulated.time import VirtualTime
 
@@ -382,6 +383,18 @@ def test_input_is_bounded():
         bench.write(b"x" * 500)
     bench.write(b"BOGUS\n")
     assert bench.errors() == [-363, -113]
+
+
+@pytest.mark.parametrize("question", [b"FREQ?\n", b"MEAS:VOLT?\n"])
+def test_a_host_that_asks_on_and_never_reads_is_cut_off(monkeypatch, question):
+    monkeypatch.setattr("drivers.simulated.session.OUTPUT_LIMIT", 1000)
+    bench = Bench("socket")
+    bench.session.write(question * 100, False)
+    bench.time.wait_until(10**12)
+    with pytest.raises(SessionLost):
+        bench.session.waiting()
+    with pytest.raises(SessionLost):
+        bench.session.write(question, False)
 
 
 def test_transfer_takes_its_time():
