@@ -55,6 +55,10 @@ _DUMMY = 0x10
 _LINES = 4
 
 _LONGEST_MS = 65535
+#: Stamps gather for this long between reads, unless they come as fast as this many
+#: bytes a read: far less than an operating system buffers, far more than a packet.
+_PACE_S = 5e-3
+_BUSY_BYTES = 8192
 _WAIT_S = 0.1
 #: What the last words may take to arrive (pyS15 `_stream_response_into_buffer`).
 _TAIL_NS = 20_000_000
@@ -88,6 +92,8 @@ class StampDecoder:
         self._rest = b""
         self._wraps = 0
         self._word = 0
+        self._mark_tick = _BACK
+        self._wraps_since_mark = 0
         self._event_tick = -(1 << 62)
         self._levels = 0
 
@@ -126,13 +132,14 @@ class StampDecoder:
         ticks = (both >> 5).astype(np.int64)
         steps = np.diff(ticks)
         wraps = steps < -_BACK
-        # Beside a dummy any step back is a roll-over: the lines may have been quiet
-        # for nearly a whole period. Two dummies at one tick are one period apart.
-        if (words & _DUMMY).any():
-            dummies = (both & _DUMMY) != 0
-            beside = dummies[1:] | dummies[:-1]
-            wraps |= beside & (steps < 0)
-            wraps |= dummies[1:] & dummies[:-1] & (steps == 0)
+        # Beside a dummy any step back is a roll-over: the lines may have been quiet for
+        # nearly a whole period.
+        dummies = (both & _DUMMY) != 0
+        if dummies.any():
+            wraps |= (dummies[1:] | dummies[:-1]) & (steps < 0)
+            self._mark_roll_overs(wraps, np.flatnonzero(dummies[1:]), ticks[1:])
+        else:
+            self._wraps_since_mark += int(np.count_nonzero(wraps))
         backwards = (steps < 0) & ~wraps
         if backwards.any():
             place = int(np.argmax(backwards))
@@ -146,6 +153,27 @@ class StampDecoder:
             self._wraps += int(np.count_nonzero(wraps))
         self._word = int(words[-1])
         return unwrapped
+
+    def _mark_roll_overs(
+        self, wraps: NDArray[np.bool_], marks: NDArray[np.intp], ticks: NDArray[np.int64]
+    ) -> None:
+        """Add the roll-overs that only the dummies, at the places `marks`, show.
+
+        A dummy that is not later in its period than the one before is in another
+        period; the first one stands for the first roll-over.
+        """
+        import numpy as np
+
+        count = np.cumsum(wraps)
+        if marks.size:
+            counts = np.concatenate(([-self._wraps_since_mark], count[marks]))
+            times = np.concatenate(([self._mark_tick], ticks[marks]))
+            missed = (np.diff(counts) == 0) & (np.diff(times) <= 0)
+            self._wraps_since_mark = int(count[-1] - count[marks[-1]])
+            self._mark_tick = int(times[-1])
+            wraps[marks[missed]] = True
+        elif count.size:
+            self._wraps_since_mark += int(count[-1])
 
     def _rises(self, ticks: NDArray[np.int64], levels: NDArray[np.uint8]) -> StampBlock:
         """Return one event for each line that has risen."""
@@ -363,6 +391,8 @@ class SFifteenTDC1(Instrument):
                 block = self._within(decoder.decode(data))
                 if block.ticks.size:
                     yield block
+                if len(data) < _BUSY_BYTES:
+                    clock.sleep(_PACE_S)
             elif now_ns >= end_ns and (stopped or not self._endless):
                 break
             elif now_ns - heard_ns > _SILENCE_NS and not stopped:
