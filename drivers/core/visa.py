@@ -27,6 +27,8 @@ __all__ = ["VisaTransport", "visa_connector"]
 
 #: Largest single read asked of the library.
 _CHUNK = 1 << 20
+#: One look at the line takes about this much and leaves the rest for the next.
+_MOST_AVAILABLE = 1 << 24
 
 
 def visa_connector(manager: ResourceManager) -> Connect:
@@ -52,8 +54,8 @@ class VisaTransport:
 
         self.address = address
         self._codes = constants.StatusCode
-        self._error = errors.VisaIOError
-        self._closed_error = errors.InvalidSession
+        # pyvisa-py lets the system's own errors through on sockets and USB
+        self._failures = (errors.VisaIOError, errors.InvalidSession, OSError)
         try:
             resource: Any = manager.open_resource(address)
         except (errors.VisaIOError, OSError, ValueError) as error:
@@ -117,7 +119,7 @@ class VisaTransport:
             while sent < len(data):
                 more, _ = self._library.write(self._session, data[sent:])
                 sent += more
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, b"")
 
     def read_until(self, end: bytes) -> bytes:
@@ -133,7 +135,7 @@ class VisaTransport:
                 pieces = pieces + piece if pieces else piece
                 if status != more:
                     return bytes(pieces)
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, bytes(pieces))
 
     def _read_line(self, end: bytes) -> bytes:
@@ -147,7 +149,7 @@ class VisaTransport:
                     self._held = bytes(line[at + len(end) :])
                     return bytes(line[: at + len(end)])
                 line += self._library.read(self._session, _CHUNK)[0]
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, bytes(line))
 
     def read_exactly(self, count: int) -> bytes:
@@ -162,7 +164,7 @@ class VisaTransport:
                 piece = self._library.read(self._session, count - got)[0]
                 pieces.append(piece)
                 got += len(piece)
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, b"".join(pieces))
         data = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
         if got > count:  # some libraries hand over the whole message
@@ -180,10 +182,9 @@ class VisaTransport:
         try:
             if not data and not self._waiting() and wait_s > 0:
                 data = self._first_byte(wait_s)
-            count = self._waiting()
-            if count:
+            while (count := self._waiting()) and len(data) < _MOST_AVAILABLE:
                 data += self._library.read(self._session, count)[0]
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, data)
         return bytes(data)
 
@@ -209,7 +210,7 @@ class VisaTransport:
         self.timeout_s = wait_s
         try:
             return bytes(self._library.read(self._session, count)[0])
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, b"")
         finally:
             self.timeout_s = before
@@ -218,7 +219,7 @@ class VisaTransport:
         """Return the status byte by serial poll."""
         try:
             return int(self._library.read_stb(self._session)[0])
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, b"")
 
     def clear(self) -> None:
@@ -226,7 +227,7 @@ class VisaTransport:
         self._held = b""
         try:
             self._library.clear(self._session)
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, b"")
 
     def trigger(self) -> None:
@@ -235,12 +236,12 @@ class VisaTransport:
 
         try:
             self._library.assert_trigger(self._session, TriggerProtocol.default)
-        except (self._error, self._closed_error) as error:
+        except self._failures as error:
             self._fail(error, b"")
 
     def close(self) -> None:
         """Close the session."""
-        with contextlib.suppress(self._error, self._closed_error):  # broken is closed
+        with contextlib.suppress(*self._failures):  # broken is closed
             self._quiet.close()
             self._resource.close()
 
