@@ -1,0 +1,35 @@
+"""The serial drivers fit their roles: mypy says so, and this file is what it reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mypy import api
+
+if TYPE_CHECKING:
+    from drivers.detectors.sfifteen_spd import SFifteenSPD
+    from drivers.frequency_standards.srs_prs10 import FS725, PRS10
+    from drivers.modulators.thorlabs_mbx import ThorlabsMBX
+    from drivers.roles import BiasController, DetectorControl, FrequencyStandard, TimeTagger
+    from drivers.time_taggers.sfifteen_tdc1 import SFifteenTDC1
+
+    def bias(unit: ThorlabsMBX) -> BiasController:
+        return unit
+
+    def tagger(unit: SFifteenTDC1) -> TimeTagger:
+        return unit
+
+    def detector(unit: SFifteenSPD) -> DetectorControl:
+        return unit
+
+    def standard(unit: PRS10 | FS725) -> FrequencyStandard:
+        return unit
+
+    def not_a_tagger(unit: SFifteenSPD) -> TimeTagger:
+        return unit  # type: ignore[return-value]  # has to fail, or nothing here is checked
+
+
+def test_the_serial_drivers_fit_their_roles() -> None:
+    told, _, status = api.run(["--strict", str(Path(__file__))])
+    assert status == 0, told
