@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from drivers.core import Instrument, Property
 from drivers.core.context import Clock, Kind, Recorder, Status
-from drivers.core.errors import MisuseError
-from drivers.core.instrument import Endpoint
+from drivers.core.declared import Endpoint
+from drivers.core.errors import CommunicationError, MisuseError
 from drivers.core.link import Connect, LineSettings
 from drivers.core.recording import recording_connector
 from qlab.errors import StationError, UsageError
@@ -145,7 +145,11 @@ class Station:
         """
         instrument = self._closed_instrument(name)
         if not instrument.link.is_open:
-            instrument.open()
+            try:
+                instrument.open()
+            except CommunicationError as error:
+                error.remedy = error.remedy or "check the address and that the instrument is on"
+                raise
         return instrument
 
     def role(self, name: str) -> Any:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.core import Instrument, Property
+from drivers.core.declared import Endpoint
 from drivers.core.errors import MisuseError
-from drivers.core.instrument import Endpoint
 from qlab.station.source import near_miss
 
 __all__ = ["Target", "endpoint_class", "endpoint_of", "parse_target", "property_of"]
