@@ -31,7 +31,7 @@ from qlab.context import (
     Tap,
 )
 from qlab.errors import UsageError, one_line
-from qlab.experiments import Experiment, experiment
+from qlab.experiments.interface import Experiment, experiment
 from qlab.keystore import KeyRecord, KeyStore
 from qlab.provenance import provenance
 from qlab.runfile.schema import RunStatus

@@ -1,5 +1,6 @@
 """What every driver stands on: instruments, declared properties, transports, errors."""
 
+from drivers.core.declared import Endpoint, Property
 from drivers.core.errors import (
     CommunicationError,
     ConnectionLostError,
@@ -17,7 +18,7 @@ from drivers.core.errors import (
 )
 from drivers.core.instrument import API_VERSION, Channel, Instrument
 from drivers.core.link import LineSettings, Link
-from drivers.core.properties import Array, Choice, Flag, Integer, Number, Property, Text
+from drivers.core.properties import Array, Choice, Flag, Integer, Number, Text
 from drivers.core.reporting import NoReporting, ReplyText, ScpiQueue, StatusBits
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "CommunicationError",
     "ConnectionLostError",
     "DriverError",
+    "Endpoint",
     "Flag",
     "IdentityMismatchError",
     "Instrument",

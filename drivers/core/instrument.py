@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
 
+from drivers.core.declared import Endpoint
 from drivers.core.errors import IdentityMismatchError, MisuseError
 from drivers.core.link import Connect, LineSettings, Link
-from drivers.core.properties import Property
 from drivers.core.reporting import ErrorReporting, ScpiQueue
 
-__all__ = ["API_VERSION", "Channel", "Endpoint", "Guard", "Instrument"]
+__all__ = ["API_VERSION", "Channel", "Guard", "Instrument"]
 
 #: Version of this interface; a third party's driver names the one it was written for.
 API_VERSION = 1
@@ -23,36 +23,6 @@ Guard = Callable[[str, str, object], None]
 
 def _no_guard(path: str, name: str, value: object) -> None:
     """Allow everything, as long as no station has set limits."""
-
-
-class Endpoint:
-    """Something that has properties: an instrument or one of its channels."""
-
-    link: Link
-    reporting: ErrorReporting
-    path: str
-    number: int
-    requests: dict[str, bytes]
-
-    def guard(self, name: str, value: object) -> None:
-        """Ask the station whether `value` may be sent; raises `LimitError` if not."""
-        raise NotImplementedError
-
-    def ask(self, query: str) -> str:
-        """Send a query and return its reply line."""
-        return self.link.query(query.encode("ascii"))
-
-    def tell(self, command: str) -> None:
-        """Send a command and check it in the instrument's own way."""
-        self.reporting.send(self.link, command)
-
-    @classmethod
-    def properties(cls) -> dict[str, Property[Any]]:
-        """Return the declared properties by name, in the order of declaration."""
-        found: dict[str, Property[Any]] = {}
-        for base in reversed(cls.__mro__):
-            found |= {n: p for n, p in vars(base).items() if isinstance(p, Property)}
-        return found
 
 
 class Instrument(Endpoint):

@@ -19,7 +19,7 @@ from drivers.core import (
     NoReporting,
     Number,
 )
-from drivers.core.instrument import Endpoint
+from drivers.core.declared import Endpoint
 from drivers.core.reporting import ErrorReporting
 
 __all__ = ["SFifteenSPD"]

@@ -23,7 +23,7 @@ from drivers.core import (
     Number,
     ResponseTimeoutError,
 )
-from drivers.core.instrument import Endpoint
+from drivers.core.declared import Endpoint
 from drivers.core.reporting import ErrorReporting
 
 __all__ = ["ThorlabsMBX"]

@@ -19,7 +19,7 @@ from drivers.core import (
     Property,
     UnexpectedReplyError,
 )
-from drivers.core.instrument import Endpoint
+from drivers.core.declared import Endpoint
 
 __all__ = ["Sensor", "ThorlabsPM100D"]
 

@@ -9,7 +9,7 @@ import click
 from qlab.cli.output import columns, emit, json_option, station_option
 
 if TYPE_CHECKING:
-    from drivers.core.instrument import Endpoint
+    from drivers.core.declared import Endpoint
     from qlab.station import StationFile
 
 

@@ -15,7 +15,7 @@ from drivers.core.link import Connect
 from protocols.secret import SecretBits
 from qlab.context import KeyFacts, Progress, RunContext, SeededEntropy, SilentProgress
 from qlab.errors import QlabError
-from qlab.experiments import Experiment, experiment
+from qlab.experiments.interface import Experiment, experiment
 from qlab.provenance import platform_mark
 from qlab.replay.errors import Divergence, DivergenceError, JournalEndError
 from qlab.replay.journal import Journal

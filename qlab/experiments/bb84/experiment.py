@@ -17,7 +17,6 @@ from protocols.bb84.settings import dyadic
 from protocols.entropy import Entropy
 from qlab.context import KeyFacts, RunContext
 from qlab.errors import UsageError
-from qlab.experiments import RecordedData
 from qlab.experiments.bb84.acquisition import (
     Acquisition,
     Block,
@@ -26,6 +25,7 @@ from qlab.experiments.bb84.acquisition import (
     detect,
 )
 from qlab.experiments.bb84.options import Bb84Options
+from qlab.experiments.interface import RecordedData
 from qlab.runfile.schema import DatasetSpec, time_tag_columns
 from qlab.station import StationFile, read_table
 
@@ -35,7 +35,7 @@ _DEMONSTRATION = "patterns were sent more than once: a demonstration"
 
 
 class Bb84:
-    """One run; see `qlab.experiments.Experiment`."""
+    """One run; see `qlab.experiments.interface.Experiment`."""
 
     name = "bb84"
     #: Patterns, stamps and detections hold the raw key; so do the parties' random bytes.
