@@ -169,3 +169,14 @@ def test_unread_only_and_in_order():
     assert first.size > 0
     assert again.size == earlier.size == 0
     assert first[-1] < 20 * _MS * 1000 <= rest[0]
+
+
+def test_what_has_been_told_stays_told(still, lit):
+    link = lit(still, 0.5)
+    link.tags.listen(0, 2)
+    first, _ = link.tags.edges(30 * _MS)
+    link.phase_bob.hold(20 * _MS, 3.5)  # too late to matter before 30 ms
+    times, lines = link.tags.edges(60 * _MS)
+    assert first.size > 1000
+    assert times[0] >= 30 * _MS * 1000
+    assert np.mean(lines[times > (30 * _MS + 1000) * 1000] == 2) > 0.97
