@@ -77,14 +77,17 @@ def main() -> None:
             link = running_link(parameters, mu, threads)
             t_ns = _START_NS + 10_000_000
             link.tags.edges(t_ns)
-            rates = []
+            rates, computed = [], time.process_time()
             for _ in range(arguments.reads):
                 t_ns += step_ns
                 took, (times, _) = best(1, link.tags.edges, t_ns)
                 rates.append((times.size / took, arguments.seconds / took, times.size))
+            computed = time.process_time() - computed
+            total = sum(count for _, _, count in rates)
             rate, speed, count = max(rates)
             print(
                 f"{name:28s} {threads} thread(s): {rate / 1e6:6.2f} M detections/s, "
+                f"{total / computed / 1e6:6.2f} M per processor second, "
                 f"{speed:7.1f} seconds simulated, {count / arguments.seconds:9.0f} Hz"
             )
         breakdown(parameters, mu)
