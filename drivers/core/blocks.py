@@ -32,7 +32,8 @@ def block_header(count: int) -> bytes:
 
 def encode_block(data: bytes | bytearray | memoryview) -> bytes:
     """Return `data` as a definite block."""
-    return block_header(len(data)) + bytes(data)
+    payload = bytes(data)
+    return block_header(len(payload)) + payload
 
 
 def decode_block(message: bytes) -> bytes:

@@ -57,7 +57,12 @@ class Number(Property[float]):
 
     def check(self, value: float) -> float:
         """Check the range and round to the step."""
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueOutOfRangeError(f"{value!r} is not {self.expects()}")
         if self.step:
             number = round(number / self.step) * self.step
         slack = 1e-12 * max(abs(number), self.step)
@@ -121,7 +126,11 @@ class Integer(Property[int]):
 
     def check(self, value: int) -> int:
         """Check the range."""
-        if isinstance(value, bool) or int(value) != value or not self.low <= value <= self.high:
+        try:
+            whole = not isinstance(value, bool) and int(value) == value
+        except (TypeError, ValueError, OverflowError):
+            whole = False
+        if not whole or not self.low <= value <= self.high:
             raise ValueOutOfRangeError(f"{value!r} is not {self.expects()}")
         return int(value)
 
@@ -175,7 +184,7 @@ class Choice(Property[str]):
 
     def check(self, value: str) -> str:
         """Accept our names only."""
-        if value not in self.choices:
+        if not isinstance(value, str) or value not in self.choices:
             raise ValueOutOfRangeError(f"{value!r} is not {self.expects()}")
         return value
 
@@ -208,8 +217,8 @@ class Flag(Property[bool]):
         read_back: bool = False,
     ) -> None:
         self._on, self._off = on, off
-        self._values = {on.upper(): True, off.upper(): False}
-        self._values |= {"1": True, "0": False, "+1": True, "+0": False, "ON": True, "OFF": False}
+        self._values = {"1": True, "0": False, "+1": True, "+0": False, "ON": True, "OFF": False}
+        self._values |= {on.upper(): True, off.upper(): False}
         super().__init__(query, command, doc=doc, unit=unit, page=page, read_back=read_back)
 
     def parse(self, reply: str) -> bool:
@@ -263,7 +272,9 @@ class Text(Property[str]):
 
     def check(self, value: str) -> str:
         """Refuse what would break out of its place in the command."""
-        if not value.isascii() or not value.isprintable() or '"' in value:
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ValueOutOfRangeError(f"{str(value)[:40]!r} is not {self.expects()}")
+        if '"' in value:
             raise ValueOutOfRangeError(f"{value[:40]!r} is not {self.expects()}")
         if len(value) > self.max_length or (not self.quoted and ";" in value):
             raise ValueOutOfRangeError(f"{value[:40]!r} is not {self.expects()}")
@@ -313,9 +324,14 @@ class Array(Property["NDArray[np.float64]"]):
         """Check shape, length and range of every element."""
         import numpy as np
 
-        values = np.asarray(value, dtype=np.float64)
+        try:
+            values = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueOutOfRangeError(f"{str(value)[:40]} is not {self.expects()}") from None
         if values.ndim != 1 or (self.length is not None and values.size != self.length):
             raise ValueOutOfRangeError(f"an array of shape {values.shape} is not {self.expects()}")
+        if not np.isfinite(values).all():
+            raise ValueOutOfRangeError("an element is not a finite number")
         if values.size and not (self.low <= values.min() and values.max() <= self.high):
             raise ValueOutOfRangeError(f"an element is outside {self.low:g} to {self.high:g}")
         return values
