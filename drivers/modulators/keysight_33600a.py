@@ -47,6 +47,9 @@ class _Load(Number):
         ohms = float(reply)
         return math.inf if ohms > 9e37 else ohms
 
+    def check(self, value: float) -> float:
+        return value if value == math.inf else super().check(value)
+
     def format(self, value: float) -> str:
         return "INF" if math.isinf(value) else super().format(value)
 
@@ -70,6 +73,7 @@ class Output(Channel):
         "OUTP{channel}:LOAD?",
         "OUTP{channel}:LOAD {value}",
         low=1,
+        high=10e3,
         unit="ohm",
         page="OUTPut:LOAD",
         doc="The load that all voltages refer to, 1 ohm to 10 kohm or infinite.",

@@ -193,10 +193,11 @@ class Keysight33600ADevice(TrueformSettings):
 
     def external_trigger(self, t_ns: int) -> None:
         """React to an edge at the external trigger input at bench time `t_ns`."""
-        self.t_ns = t_ns
+        own_ns, self.t_ns = self.t_ns, t_ns  # an edge may come amid a command of its own
         for channel in (1, 2):
             if self._waits_for("EXT", channel):
                 self._start_burst(channel)
+        self.t_ns = own_ns
 
     @command("INITiate[1|2][:IMMediate]")
     def initiate(self, channel: int) -> None:

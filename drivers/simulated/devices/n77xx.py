@@ -7,6 +7,7 @@ error queue holds 30 (pp. 16, 17).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +58,10 @@ class TooFar(Number):
             return value
         value = self._decimal(token)
         slack = 1e-7 * abs(value)  # what the 32-bit floats of the limits round away
+        if math.isinf(value):
+            raise ScpiError(
+                -222, f"Data out of range (StatParmToo{'Large' if value > 0 else 'Small'})"
+            )
         if self.low is not None and value + slack < limit(self.low, device, suffixes):
             raise ScpiError(-222, "Data out of range (StatParmTooSmall)")
         if self.high is not None and value - slack > limit(self.high, device, suffixes):

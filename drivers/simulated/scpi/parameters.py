@@ -127,7 +127,7 @@ class Number(Parameter):
         value = self._word(token, device, suffixes)
         if value is None:
             value = self._decimal(token)
-            if self.step:
+            if self.step and math.isfinite(value):
                 value = round(value / self.step) * self.step
             if self.integer:
                 value = float(round_half_up(value))

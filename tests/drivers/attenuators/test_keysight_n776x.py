@@ -218,3 +218,37 @@ def test_minimum_and_maximum_are_words(fresh):
     unit.tell("INP1:ATT DEF")
     assert unit.channel(1).attenuation_db == 0.0
     assert unit.ask("INP1:ATT:SPE? MAX") == "+1.00000000E+003"
+
+
+_MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("attenuation_db"), st.floats(0, 45)),
+        st.tuples(st.just("output"), st.booleans()),
+        st.tuples(st.just("speed_db_s"), st.floats(0.1, 1000)),
+        st.tuples(st.just("wait"), st.floats(0, 3)),
+    ),
+    max_size=10,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(moves=_MOVES)
+def test_the_light_path_follows_any_order_of_moves(bench, moves):
+    unit, device = bench
+    unit.tell("*RST")
+    device.time.wait_until(device.time.now_ns() + 10**9)
+    port, path = unit.channel(1), device.terminals["channel1"]
+    path.made.clear()
+    for name, value in moves:
+        if name == "wait":
+            device.time.wait_until(device.time.now_ns() + round(value * 1e9))
+            continue
+        planned = len(path.made)
+        setattr(port, name, value)
+        times = [at_ns for _, at_ns, _ in path.made[planned:]]
+        assert times == sorted(times)  # what is told later never lies before the present
+        assert all(at_ns >= device.time.now_ns() - 10_000_000 for at_ns in times)
+        assert all(-1e-9 <= decibels <= 45 + 1e-9 for _, _, decibels in path.made[planned:-1])
+    if path.made:
+        expected = port.attenuation_db if port.output else math.inf
+        assert path.last[2] == pytest.approx(expected, rel=1e-6)

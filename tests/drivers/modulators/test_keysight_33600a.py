@@ -274,7 +274,7 @@ def test_what_the_generator_refuses_is_raised(bench):
         785: lambda: setattr(channel, "waveform", "nothing"),
         786: lambda: unit.tell("SOUR1:DATA:ARB frame," + ",".join(["0.5"] * 32)),
         781: lambda: channel.load("huge", np.zeros((1 << 22) + 1, np.int16)),
-        -222: lambda: setattr(channel, "load_ohm", 20e3),
+        -222: lambda: unit.tell("OUTP1:LOAD 20e3"),
     }
     for code, action in faults.items():
         with pytest.raises(InstrumentFaultError) as caught:
@@ -374,3 +374,89 @@ def test_usb_works_as_lan():
     with joined(Keysight33600A, generator(), "USB0::0x0957::0x5707::MY53801234::INSTR") as unit:
         unit.channel(1).load("frame", ramp(100_000))
         assert unit.channel(1).waveform == "frame"
+
+
+_LEVELS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["VOLT", "VOLT:OFFS", "VOLT:HIGH", "VOLT:LOW"]), st.floats(-30, 30)
+        ),
+        st.tuples(st.just("LOAD"), st.sampled_from(["1", "50", "75", "1e4", "INF"])),
+        st.tuples(st.just("VOLT:UNIT"), st.sampled_from(["VPP", "VRMS", "DBM"])),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=_LEVELS)
+def test_no_order_of_settings_leaves_the_amplifiers_reach(bench, steps):
+    unit, device = bench
+    unit.reset()
+    unit.link.write(b"OUTP1 ON;:FUNC SQU")
+    for header, value in steps:
+        prefix = "OUTP1:" if header == "LOAD" else "SOUR1:"
+        unit.link.write(f"{prefix}{header} {value}".encode())
+    unit.link.write(b"*CLS")
+    channel, levels = unit.channel(1), device.levels[1]
+    reach = levels.peak * (1 + 1e-9)
+    assert 0 < channel.amplitude_vpp <= 2 * reach
+    assert channel.high_v <= reach
+    assert channel.low_v >= -reach
+    assert channel.high_v - channel.low_v == pytest.approx(channel.amplitude_vpp, rel=1e-6)
+    waveform = device.terminals["output1"].last[2]
+    seen = 2 * 32767 * waveform.volts_per_code
+    scale = 0.5 / (levels.peak / 10)  # the connector into 50 ohm, and what is shown for it
+    assert seen == pytest.approx(channel.amplitude_vpp * scale, rel=1e-9)
+    assert waveform.offset_v == pytest.approx(channel.offset_v * scale, rel=1e-9, abs=1e-12)
+
+
+def test_a_timed_trigger_repeats_the_burst_with_its_pause(bench):
+    unit, device = bench
+    unit.reset()
+    channel = unit.channel(1)
+    channel.load("frame", ramp(100))
+    channel.sample_rate_hz = 1e6
+    channel.burst_period_s = 1e-3
+    channel.burst_cycles = 2
+    channel.burst = True
+    channel.output = True
+    waveform = device.terminals["output1"].last[2]
+    assert waveform.codes.size == 1000
+    assert np.array_equal(waveform.codes[:200], np.tile(ramp(100), 2))
+    assert set(waveform.codes[200:]) == {ramp(100)[0]}
+    assert waveform.repeats is None
+
+
+def test_armed_once_it_starts_once(bench):
+    unit, device = bench
+    unit.reset()
+    channel = unit.channel(1)
+    channel.load("frame", ramp())
+    channel.sample_rate_hz = 100e6
+    channel.play_once_on("software")
+    channel.output = True
+    channel.rearm = False
+    for _ in range(2):
+        unit.tell("INIT1")
+        unit.trigger()
+        with pytest.raises(InstrumentFaultError):
+            unit.trigger()
+    assert [call[0] for call in device.terminals["output1"].made].count("play") >= 2
+    channel.rearm = True
+    with pytest.raises(InstrumentFaultError) as caught:
+        unit.tell("INIT1")
+    assert caught.value.code == -213
+
+
+def test_inverted_output_mirrors_about_the_offset(bench):
+    unit, device = bench
+    unit.reset()
+    channel = unit.channel(1)
+    channel.load("frame", ramp())
+    channel.amplitude_vpp = 2.0
+    channel.offset_v = 0.5
+    channel.polarity = "inverted"
+    channel.play_once_on("software")
+    channel.output = True
+    assert device.terminals["output1"].last[2] == pytest.approx(0.5 + 1.0)
