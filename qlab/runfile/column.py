@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from .errors import RunFileMisuseError
 from .schema import Attribute
 
 __all__ = ["Column", "create_dataset"]
 
 _LEVEL = 1
-_BACKLOG_BYTES = 32 << 20  # waiting for a worker; chunks beyond this are stored as they are
+_BACKLOG_BYTES = 24 << 20  # waiting for a worker; chunks beyond this are stored as they are
 _SAMPLE = 4096
 _PAYS = 0.85  # a sample must shrink to this part of its size
 
@@ -102,6 +104,26 @@ class Column:
     def rows(self) -> int:
         """Rows appended so far."""
         return self.size // self.row_bytes
+
+    def as_rows(self, array: npt.ArrayLike) -> memoryview:
+        """Return the bytes of the rows in `array`, or of the one row that it is.
+
+        Raises
+        ------
+        RunFileMisuseError
+            If the shape does not fit, or the type would change its kind.
+        """
+        shape, dtype = self.dataset.shape[1:], self.dataset.dtype
+        given = np.asarray(array)
+        if given.ndim == len(shape):
+            given = given[np.newaxis]
+        if given.shape[1:] != shape or not np.can_cast(given.dtype, dtype, "same_kind"):
+            raise RunFileMisuseError(
+                f"{self.dataset.name} takes rows of {shape} {dtype}, "
+                f"not {given.shape[1:]} {given.dtype}"
+            )
+        rows = np.ascontiguousarray(given, dtype)
+        return rows.reshape(-1).view(np.uint8).data
 
     def extend(self, data: Bytes) -> None:
         """Append whole rows, given as their little-endian bytes.

@@ -23,6 +23,7 @@ import numpy as np
 from . import placing
 from .chain import commit_digest, first_link, salt_of
 from .column import Column, create_dataset
+from .liveness import begin_writing, end_writing
 from .schema import COMMITS, CONFIG, PROVENANCE, STATUS, Attribute, RunStatus, commit_dtype
 from .seal import BLOCK_SIZE, UNSEALED, seal
 
@@ -78,6 +79,7 @@ class Container:
         self._file = h5py.File(
             path, "w", userblock_size=BLOCK_SIZE, libver=("v110", "v110"), locking=False
         )
+        begin_writing(path)
         try:
             self._fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
             _write_skeleton(self._file, declaration)
@@ -191,6 +193,7 @@ class Container:
         os.fsync(self._fd)
         os.close(self._fd)
         self._fd = -1
+        end_writing(self.path)
         seal(self.path)
         if self._draft is not None:
             placing.discard(self._draft)
@@ -208,6 +211,8 @@ class Container:
         # The failure that led here is the one to report; HDF5 repeats it on closing.
         with contextlib.suppress(OSError, RuntimeError):
             self._file.close()
+        with contextlib.suppress(FileNotFoundError):
+            end_writing(self.path)
         if getattr(self, "_fd", -1) >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -13,10 +13,12 @@ import numpy as np
 from drivers.core.context import Kind
 
 from .chain import attributes_of
+from .errors import RunFileError
 from .reader import RunFile
 from .schema import Heap
+from .verify import examine_in_child
 
-__all__ = ["DatasetInfo", "Summary", "summarize"]
+__all__ = ["DatasetInfo", "Summary", "Verification", "summarize", "verify"]
 
 _LAST_WORDS = 5
 
@@ -105,6 +107,56 @@ class Summary:
     companion: str
     results: int
     tree: list[DatasetInfo]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What following every commit of a file and of its companion found.
+
+    Parameters
+    ----------
+    sealed : bool
+        Whether the file carries a seal; if so, it matches.
+    commits, commit_rows : int
+        Commits that hold, and commits there are.
+    problem : str
+        What is wrong with the first that does not hold; empty if all do.
+    companion : str
+        ``none``, ``missing``, ``good``, or what is wrong with it.
+    """
+
+    sealed: bool
+    commits: int
+    commit_rows: int
+    problem: str
+    companion: str
+
+    @property
+    def good(self) -> bool:
+        """Whether everything that is here holds."""
+        return not self.problem and self.companion in ("none", "missing", "good")
+
+
+def verify(path: Path) -> Verification:
+    """Check the seal, then every commit by what it covers, sealed or not.
+
+    Raises
+    ------
+    RunFileError
+        If nothing of the file can be believed; see `RunFile.open`.
+    """
+    with RunFile.open(path) as run:
+        said = examine_in_child(path, "main")
+        companion = _companion_state(run)
+        if companion == "here" and run.companion is not None:
+            companion = "good"
+            try:
+                run.bind_companion()
+                its = examine_in_child(run.companion, "companion")
+                companion = its["problem"] or companion
+            except RunFileError as error:
+                companion = error.message
+        return Verification(run.sealed, said["commits"], said["rows"], said["problem"], companion)
 
 
 def summarize(path: Path) -> Summary:

@@ -9,7 +9,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "is_alive", "this_process"]
+__all__ = [
+    "Process",
+    "begin_writing",
+    "end_writing",
+    "is_alive",
+    "this_process",
+    "written_here",
+]
+
+_written_here: set[tuple[int, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,26 @@ def is_alive(process: Process) -> bool | None:
         return None
     started = _started(process.pid)
     return started is not None and started == process.started
+
+
+def begin_writing(path: Path) -> None:
+    """Note that this process writes the file at `path`."""
+    _written_here.add(_identity(path))
+
+
+def end_writing(path: Path) -> None:
+    """Note that this process writes the file at `path` no longer."""
+    _written_here.discard(_identity(path))
+
+
+def written_here(path: Path) -> bool:
+    """Return whether this process is writing the file at `path`, by whatever name."""
+    return _identity(path) in _written_here
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 if sys.platform == "win32":

@@ -18,7 +18,7 @@ from drivers.core.context import Kind, Status
 
 from .chain import attributes_of, covered, own_dataset, text_of
 from .errors import CompanionMissingError, RunFileMisuseError
-from .liveness import Process, is_alive, this_process
+from .liveness import Process, is_alive, written_here
 from .opening import damaged, open_hdf5
 from .schema import (
     COMMITS,
@@ -65,6 +65,14 @@ class _Part:
     def __init__(self, path: Path, role: str) -> None:
         self.path = path
         self.trust: Trust = trust(path, role)
+        if written_here(path):
+            # HDF5 shares datasets between writer and reader of one process, and there
+            # forgets the filter mask of a chunk that was rewritten in place.
+            raise RunFileMisuseError(
+                "this process is still writing it",
+                path=path,
+                remedy="close the writer first, or read it from another process",
+            )
         self.file = open_hdf5(path, role, sealed=self.trust.seal is not None)
         try:
             # The commits first: what they cover is in datasets opened after them.
@@ -156,15 +164,6 @@ class RunFile:
             self.close()
             raise damaged(self.path, f"its attributes cannot be read: {error}") from error
         self._stored_status = stored
-        if not self.sealed and stored != RunStatus.INTERRUPTED and self.writer == this_process():
-            # HDF5 shares the dataset between writer and reader of one process, and there
-            # forgets the filter mask of a chunk that was rewritten in place.
-            self.close()
-            raise RunFileMisuseError(
-                "this process is still writing it",
-                path=self.path,
-                remedy="close the writer first, or read it from another process",
-            )
 
     @classmethod
     def open(cls, path: Path) -> RunFile:
@@ -339,6 +338,16 @@ class RunFile:
         data = self._payload(row[10], offset, length) if length else b""
         source = self.sources[number]
         return Record(sequence, source, nth, session, kind, status, when, requested, data)
+
+    def bind_companion(self) -> None:
+        """Open the companion and check that it is this run's.
+
+        Raises
+        ------
+        CompanionMissingError, DamagedFileError
+            If it is not here, or another's.
+        """
+        self._opened_companion()
 
     def _payload(self, heap: int, offset: int, length: int) -> bytes:
         if heap == Heap.NONE or not length:

@@ -138,7 +138,7 @@ def _compare(said: Seal, file: BufferedReader, path: Path) -> None:
 def _not_ours(block: bytes, path: Path) -> DamagedFileError | ForeignFileError:
     """Tell a damaged block of ours from a file that never was one, by what agrees."""
     agree = sum(a == b for a, b in zip(block, UNSEALED, strict=False))
-    if 2 * agree >= len(block):
+    if 2 * agree >= len(block) or block.startswith(_MAGIC):
         return DamagedFileError(
             "the file is empty" if not block else "its first 512 bytes were changed",
             path=path,

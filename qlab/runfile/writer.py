@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-import numpy as np
 import numpy.typing as npt
 
 from drivers.core.context import Kind, Status
@@ -234,9 +233,9 @@ class RunWriter:
                     path=self.path,
                     remedy="declare it when the run is created",
                 )
-            rows = _as_rows(array, column, dataset)
+            rows = column.as_rows(array)
             with self._failing():
-                column.extend(rows.reshape(-1).view(np.uint8).data)
+                column.extend(rows)
                 self._commit_if_due()
 
     def result(self, result: Mapping[str, Any]) -> None:
@@ -379,21 +378,6 @@ def _create(
         secret.abandon()
         secret.path.unlink()
         raise
-
-
-def _as_rows(array: npt.ArrayLike, column: Column, name: str) -> npt.NDArray[Any]:
-    dataset = column.dataset
-    given = np.asarray(array)
-    if given.ndim == dataset.ndim - 1:
-        given = given[np.newaxis]
-    if given.shape[1:] != dataset.shape[1:] or not np.can_cast(
-        given.dtype, dataset.dtype, "same_kind"
-    ):
-        raise RunFileMisuseError(
-            f"{name} takes rows of {dataset.shape[1:]} {dataset.dtype}, "
-            f"not {given.shape[1:]} {given.dtype}"
-        )
-    return np.ascontiguousarray(given, dataset.dtype)
 
 
 def _write_error(path: Path, error: BaseException) -> RunFileWriteError:

@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 
+import h5py
 from runfile_makers import DATASETS, make_run, make_unfinished, start_run
 
 from drivers.core.context import Kind
 from qlab.runfile import liveness, reader
-from qlab.runfile.inspect import summarize
+from qlab.runfile.inspect import summarize, verify
 from qlab.runfile.liveness import Process, is_alive, this_process
 from qlab.runfile.reader import RunFile
-from qlab.runfile.schema import RunStatus
+from qlab.runfile.schema import RunStatus, companion_path
+from qlab.runfile.seal import seal
 
 
 def test_a_summary_counts_and_can_be_json(tmp_path):
@@ -106,3 +108,35 @@ def test_a_file_from_another_computer_runs_while_its_commits_are_fresh(tmp_path,
         later = int(run.commits[-1]["wall_ns"]) + 61 * 10**9
         monkeypatch.setattr(reader.time, "time_ns", lambda: later)
         assert run.status is RunStatus.INTERRUPTED
+
+
+def test_verifying_follows_every_commit_and_the_companion(tmp_path):
+    path = make_run(tmp_path / "run.h5", operational=True)
+    found = verify(path)
+    assert found.good
+    assert found.sealed
+    assert found.commits == found.commit_rows >= 2
+    assert found.companion == "good"
+    companion_path(path).unlink()
+    assert verify(path).companion == "missing"
+    assert verify(make_run(tmp_path / "plain.h5")).companion == "none"
+    assert verify(make_unfinished(tmp_path / "half.h5", records=10)).good
+
+
+def test_a_forged_seal_does_not_deceive_the_chain(tmp_path):
+    path = make_run(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        file["data/bob/timestamps"][3] += 1
+    seal(path)
+    found = verify(path)
+    assert not found.good
+    assert found.sealed
+    assert "does not match" in found.problem
+
+
+def test_a_companion_of_another_run_is_named(tmp_path):
+    path, other = (make_run(tmp_path / f"{n}.h5", operational=True) for n in ("run", "other"))
+    companion_path(other).replace(companion_path(path))
+    found = verify(path)
+    assert not found.good
+    assert "not the companion" in found.companion

@@ -37,7 +37,7 @@ STEPS = st.lists(st.one_of(RECORDS, st.just("commit"), st.just("result")), max_s
 
 
 @given(steps=STEPS, operational=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_recorded_is_read_back(tmp_path_factory, steps, operational):
     path = tmp_path_factory.mktemp("any") / "run.h5"
     expected, results, last = [], [], 0
@@ -78,7 +78,7 @@ def test_what_is_recorded_is_read_back(tmp_path_factory, steps, operational):
     dtype=st.sampled_from(["<i8", ">i4", "u1", "<f8", "<i2,<f4", "S3", "<c16"]),
     row_shape=st.sampled_from([(), (2,), (3, 2)]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_datasets_of_any_shape_and_chunking(
     tmp_path_factory, sizes, commits, chunk, dtype, row_shape
 ):

@@ -1,3 +1,5 @@
+import contextlib
+
 import h5py
 import pytest
 from hypothesis import given, settings
@@ -54,38 +56,69 @@ def test_a_closed_file_passes(tmp_path, closed):
         assert run.sealed
 
 
-def test_every_flipped_bit_of_the_seal_is_found(tmp_path, closed, no_parser):
-    path = tmp_path / "run.h5"
-    for bit in range(8 * BLOCK_SIZE):
-        assert refused(path, flipped(closed, bit)) is DamagedFileError, bit
+@contextlib.contextmanager
+def flipped_in_place(path, bit):
+    with path.open("r+b", buffering=0) as file:
+        file.seek(bit // 8)
+        byte = file.read(1)[0]
+        file.seek(bit // 8)
+        file.write(bytes([byte ^ 1 << bit % 8]))
+        yield
+        file.seek(bit // 8)
+        file.write(bytes([byte]))
 
 
-def test_every_flipped_bit_of_the_open_mark_is_found(tmp_path, no_parser):
+@pytest.mark.usefixtures("no_parser")
+def test_every_flipped_bit_of_the_seal_is_found(tmp_path, closed):
     path = tmp_path / "run.h5"
+    path.write_bytes(closed)
     for bit in range(8 * BLOCK_SIZE):
-        assert refused(path, flipped(UNSEALED, bit) + b"\x89HDF") is DamagedFileError, bit
+        with flipped_in_place(path, bit), pytest.raises(DamagedFileError):
+            RunFile.open(path)
+    assert check_seal(path)
+
+
+@pytest.mark.usefixtures("no_parser")
+def test_every_flipped_bit_of_the_open_mark_is_found(tmp_path):
+    path = tmp_path / "run.h5"
+    path.write_bytes(UNSEALED + b"\x89HDF")
+    for bit in range(8 * BLOCK_SIZE):
+        with flipped_in_place(path, bit), pytest.raises(DamagedFileError):
+            RunFile.open(path)
+
+
+@pytest.mark.usefixtures("no_parser")
+def test_one_bit_of_every_page_is_found(tmp_path, closed):
+    path = tmp_path / "run.h5"
+    path.write_bytes(closed)
+    for byte in range(BLOCK_SIZE, len(closed), 509):
+        with flipped_in_place(path, 8 * byte + byte % 8), pytest.raises(DamagedFileError):
+            RunFile.open(path)
+    assert check_seal(path)
+
+
+@pytest.fixture(scope="module")
+def closed_file(tmp_path_factory, closed):
+    path = tmp_path_factory.mktemp("file") / "run.h5"
+    path.write_bytes(closed)
+    return path
 
 
 @given(position=st.floats(0, 1, exclude_max=True))
 @settings(max_examples=300, deadline=None)
-def test_a_flipped_bit_anywhere_is_found(tmp_path_factory, closed, position):
-    path = tmp_path_factory.getbasetemp() / "flipped.h5"
+def test_a_flipped_bit_anywhere_is_found(closed_file, position):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening.h5py, "File", None)
         patch.setattr(verify, "examine_in_child", None)
-        bit = int(position * 8 * len(closed))
-        assert refused(path, flipped(closed, bit)) is DamagedFileError
-
-
-def test_one_bit_of_every_page_is_found(tmp_path, closed, no_parser):
-    path = tmp_path / "run.h5"
-    for byte in range(BLOCK_SIZE, len(closed), 509):
-        assert refused(path, flipped(closed, 8 * byte + byte % 8)) is DamagedFileError
+        bit = int(position * 8 * closed_file.stat().st_size)
+        with flipped_in_place(closed_file, bit), pytest.raises(DamagedFileError):
+            RunFile.open(closed_file)
 
 
 @given(length=st.integers(0, 1 << 14))
 @settings(max_examples=60, deadline=None)
-def test_truncation_is_found(tmp_path_factory, closed, length):
+def test_truncation_is_found(tmp_path_factory, closed_file, length):
+    closed = closed_file.read_bytes()
     path = tmp_path_factory.getbasetemp() / "short.h5"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening.h5py, "File", None)
