@@ -245,6 +245,8 @@ class Output(Channel):
     def load(self, name: str, codes: NDArray[np.int16]) -> None:
         """Replace the volatile memory by one record and select it for playing.
 
+        Clearing comes first, since a name that is loaded already is refused (p. 241).
+
         Parameters
         ----------
         name : str

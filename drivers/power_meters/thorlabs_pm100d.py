@@ -1,6 +1,7 @@
 """Thorlabs PM100D optical power meter (also PM100A, PM100USB, PM101, PM16, PM400).
 
-Commands are those of the PM100D operation manual, 17654-D02, section 6.4.
+Commands are those of the PM100D operation manual, 17654-D02, section 6.4, which
+`page` names.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class ThorlabsPM100D(Instrument):
     identity_pattern: ClassVar[str] = r"(?i:thorlabs),PM(100|101|16|400).*"
 
     # The unit is set along with the query: a panel in dBm must not mislead.
-    power_w = _Power("SENS:POW:UNIT W;:MEAS:POW?", unit="W", page="6.4.2.3", doc="Power, averaged.")
+    power_w = _Power("SENS:POW:UNIT W;:MEAS:POW?", unit="W", page="6.4", doc="Power, averaged.")
     wavelength_m = Number(
         "SENS:CORR:WAV?",
         "SENS:CORR:WAV {value}",
@@ -87,21 +88,21 @@ class ThorlabsPM100D(Instrument):
         high=25e-6,
         scale=1e-9,
         unit="m",
-        page="6.4.2.3",
+        page="6.4",
         doc="Wavelength of the light; the sensor limits it further.",
     )
     shortest_wavelength_m = Number(
-        "SENS:CORR:WAV? MIN", scale=1e-9, unit="m", page="6.4.2.3", doc="Shortest wavelength."
+        "SENS:CORR:WAV? MIN", scale=1e-9, unit="m", page="6.4", doc="Shortest wavelength."
     )
     longest_wavelength_m = Number(
-        "SENS:CORR:WAV? MAX", scale=1e-9, unit="m", page="6.4.2.3", doc="Longest wavelength."
+        "SENS:CORR:WAV? MAX", scale=1e-9, unit="m", page="6.4", doc="Longest wavelength."
     )
     averaging = Integer(
         "SENS:AVER:COUN?",
         "SENS:AVER:COUN {value}",
         low=1,
         high=10_000,
-        page="6.4.2.3",
+        page="6.4",
         doc="Samples that one reading averages, about 3000 a second.",
     )
     range_w = Number(
@@ -110,20 +111,20 @@ class ThorlabsPM100D(Instrument):
         low=0,
         high=300,
         unit="W",
-        page="6.4.2.3",
+        page="6.4",
         doc="Highest power of the range; setting it ends the automatic choice.",
     )
     auto_range = Flag(
         "SENS:POW:RANG:AUTO?",
         "SENS:POW:RANG:AUTO {value}",
-        page="6.4.2.3",
+        page="6.4",
         doc="Whether the range follows the power.",
     )
     display_unit = Choice(
         "SENS:POW:UNIT?",
         "SENS:POW:UNIT {value}",
         choices={"W": "W", "dBm": "DBM"},
-        page="6.4.2.3",
+        page="6.4",
         doc="Unit on the panel; readings are in watts whatever it is.",
     )
     external_loss_db = Number(
@@ -132,7 +133,7 @@ class ThorlabsPM100D(Instrument):
         low=-60,
         high=60,
         unit="dB",
-        page="6.4.2.3",
+        page="6.4",
         doc="Loss in front of the sensor, by which readings are raised.",
     )
 

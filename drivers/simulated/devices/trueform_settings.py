@@ -51,6 +51,7 @@ def _top_frequency(device: TrueformSettings, channel: int) -> float:
 
 def _top_rate(device: TrueformSettings, channel: int) -> float:
     rate = SPEED[device.settings["model"]][0]
+    # as a 33500B, whose 250 MSa/s are 62.5 MSa/s without filter
     return rate / 4 if device.filter[channel] == "OFF" else rate
 
 
