@@ -12,8 +12,8 @@ import hashlib
 import math
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -249,8 +249,8 @@ class RunContext:
         Where a final key goes.
     progress : Progress
         Display for a person.
-    seeded : bool
-        Whether the random bytes come from a seed; no key of such a run is fit for use.
+    shielded : callable
+        Gives a block in which nobody can stop the run: for the way to the safe state.
     """
 
     station: Station
@@ -260,7 +260,7 @@ class RunContext:
     data: DataSink
     keys: KeySink
     progress: Progress
-    seeded: bool
+    shielded: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def note(self, text: str) -> None:
         """Write a line into the run's log."""

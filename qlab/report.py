@@ -15,10 +15,7 @@ def bb84_summary(results: Mapping[str, Any]) -> str:
     rows = [
         *([("run file", results["run_file"])] if "run_file" in results else []),
         ("pulses", f"{results['slots']:,} in {results['live_s']:.3g} s of light"),
-        (
-            "mean photon number",
-            f"{results['mean_photon_number']:.4f} +- {results['mean_photon_number_u']:.4f}",
-        ),
+        *_mean_photon_number(results),
         ("detections", _detections(results)),
         (
             "sifted bits",
@@ -34,12 +31,9 @@ def bb84_summary(results: Mapping[str, Any]) -> str:
         rows.append(("single photons", _single_photons(results["bounds"])))
         rows.append(("phase error", f"<= {results['bounds']['phi_z']:.2%}"))
     rows.append(("secret bits", _secret(results)))
-    rows.append(
-        (
-            "secret rate",
-            f"{results['secret_rate_bps']:,.0f} bit/s over {results['elapsed_s']:.3g} s",
-        )
-    )
+    if "secret_rate_bps" in results:
+        rate, elapsed_s = results["secret_rate_bps"], results["elapsed_s"]
+        rows.append(("secret rate", f"{rate:,.0f} bit/s over {elapsed_s:.3g} s"))
     rows.append(("epsilon", f"{results['eps_sec']:g} secret, {results['eps_cor']:g} correct"))
     rows.append(("proof", f"{results['proof']}, {results['length_rule']}"))
     width = max(len(name) for name, _ in rows)
@@ -49,6 +43,14 @@ def bb84_summary(results: Mapping[str, Any]) -> str:
         for i, text in enumerate(results["assumptions"])
     ]
     return "\n".join(lines)
+
+
+def _mean_photon_number(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return one row, or none of data that were analysed anew."""
+    if "mean_photon_number" not in results:
+        return []
+    found, u = results["mean_photon_number"], results["mean_photon_number_u"]
+    return [("mean photon number", f"{found:.4f} +- {u:.4f}")]
 
 
 def _detections(results: Mapping[str, Any]) -> str:

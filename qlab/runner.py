@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from qlab.context import (
     SystemEntropy,
     Tap,
 )
-from qlab.errors import UsageError, one_line
+from qlab.errors import ExitCode, QlabError, UsageError, one_line
 from qlab.experiments.interface import Experiment, experiment
 from qlab.keystore import KeyRecord, KeyStore
 from qlab.provenance import provenance
@@ -39,10 +39,22 @@ from qlab.runfile.writer import RunWriter
 from qlab.station import Station, StationFile, parse_station
 from qlab.station.toml import toml_text
 
-__all__ = ["SAFE_STATE_S", "Outcome", "conduct", "run_experiment"]
+__all__ = ["SAFE_STATE_S", "Outcome", "UnsafeOutputsError", "conduct", "run_experiment"]
 
 #: Time that the way to the safe state may take, in seconds.
 SAFE_STATE_S = 10.0
+
+
+class UnsafeOutputsError(QlabError):
+    """The way to the safe state did not succeed everywhere."""
+
+    exit_code = ExitCode.INSTRUMENT
+
+    def __init__(self, failed: Sequence[str]) -> None:
+        super().__init__(
+            f"NOT IN THEIR SAFE STATE: {', '.join(failed)}",
+            remedy="switch them off by hand, or try `qlab station safe`",
+        )
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,13 @@ class Outcome:
     status: RunStatus
     results: dict[str, Any]
     error: BaseException | None
+
+    @property
+    def unsafe(self) -> UnsafeOutputsError | None:
+        """The error that says which outputs are not known to be safe; None if all are."""
+        steps = self.results["safe_state"]
+        failed = [f"{step['target']} ({step['error']})" for step in steps if step["error"]]
+        return UnsafeOutputsError(failed) if failed else None
 
 
 def run_experiment(
@@ -113,62 +132,64 @@ def run_experiment(
             remedy="leave --seed out",
         )
     if seed is not None and seed < 0:
-        raise UsageError("a seed is not negative")
+        raise UsageError("a seed is not negative", remedy="give 0 or more, or leave it out")
     if simulated and seed is None:
         seed = secrets.randbits(63)
     planned = experiment(name)(station_file, overrides or {})
     config = toml_text({**station_file.document, name: planned.table})
     started = datetime.now(UTC)
-    resolved = parse_station(config, station_file.source.name)
     flag = AbortFlag()
     tap = Tap(flag)
-    station = Station(resolved, seed=seed, recorder=tap)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    writer = RunWriter.create(
-        output,
-        experiment=name,
-        run_id=run_id,
-        start_utc=started,
-        config=config,
-        provenance=provenance(seed),
-        datasets=planned.datasets(),
-        secret_sources=planned.secret_sources | {"entropy"},
-        operational=not simulated,
-        clock=station.clock.now_ns,
-    )
-    tap.attach(writer)
-    keys = _Keys()
-    entropy = SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap)
-    ctx = RunContext(
-        station=station,
-        clock=RunClock(station.clock, tap),
-        entropy=entropy,
-        recorder=tap,
-        data=_FileSink(writer),
-        keys=keys,
-        progress=progress or SilentProgress(),
-        seeded=seed is not None,
-    )
+    keys = _Keys(key_store or KeyStore())
     outcome: Outcome | None = None
-    try:
-        with _signals(flag):
-            outcome = conduct(planned, ctx, tap.shielded)
+    with (
+        _signals(flag),
+        Station(
+            parse_station(config, station_file.source.name), seed=seed, recorder=tap
+        ) as station,
+    ):
+        if flag.reason:
+            raise RunAbortedError(flag.reason)
+        writer = RunWriter.create(
+            output,
+            experiment=name,
+            run_id=run_id,
+            start_utc=started,
+            config=config,
+            provenance=provenance(seed),
+            datasets=planned.datasets(),
+            secret_sources=planned.secret_sources | {"entropy"},
+            operational=not simulated,
+            clock=station.clock.now_ns,
+        )
+        try:
+            tap.attach(writer)
+            ctx = RunContext(
+                station=station,
+                clock=RunClock(station.clock, tap),
+                entropy=SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap),
+                recorder=tap,
+                data=_FileSink(writer),
+                keys=keys,
+                progress=progress or SilentProgress(),
+                shielded=tap.shielded,
+            )
+            outcome = conduct(planned, ctx)
             writer.result(outcome.results)
             writer.close(outcome.status)
+        finally:
+            if outcome is None:
+                with contextlib.suppress(Exception):  # the first error is the one to show
+                    writer.close(RunStatus.FAILED)
         if outcome.status is RunStatus.COMPLETE:
-            keys.store(key_store or KeyStore(), run_id, fit_for_use=not simulated)
-    finally:
-        station.close()
-        if outcome is None:
-            with contextlib.suppress(Exception):  # the first error is the one to show
-                writer.close(RunStatus.FAILED)
+            keys.store(run_id, fit_for_use=not station.simulated)
     return outcome
 
 
 def conduct(
     planned: Experiment,
     ctx: RunContext,
-    shielded: Callable[[], contextlib.AbstractContextManager[None]],
     fatal: tuple[type[BaseException], ...] = (),
 ) -> Outcome:
     """Run to the end, whatever it is, then go to the safe state.
@@ -189,7 +210,7 @@ def conduct(
         status, error = RunStatus.FAILED, failure
     if error is not None:
         results = {"error": one_line(error), "error_type": type(error).__name__}
-    with shielded():
+    with ctx.shielded():
         steps = ctx.station.to_safe_state(SAFE_STATE_S)
         for step in steps:
             if isinstance(step.cause, fatal):
@@ -204,13 +225,14 @@ def conduct(
 class _Keys:
     """Holds a final key until the run file is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, key_store: KeyStore) -> None:
+        self._key_store = key_store
         self._held: list[tuple[SecretBits, KeyFacts]] = []
 
     def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
         self._held.append((key, facts))
 
-    def store(self, key_store: KeyStore, run_id: str, *, fit_for_use: bool) -> None:
+    def store(self, run_id: str, *, fit_for_use: bool) -> None:
         for number, (key, facts) in enumerate(self._held):
             record = KeyRecord(
                 f"{run_id}-{number}",
@@ -221,7 +243,7 @@ class _Keys:
                 facts.proof,
                 fit_for_use,
             )
-            key_store.add(record, key.reveal())
+            self._key_store.add(record, key.reveal())
 
 
 class _FileSink:
@@ -234,7 +256,11 @@ class _FileSink:
 
 @contextlib.contextmanager
 def _signals(flag: AbortFlag) -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into requests to stop, from the main thread only."""
+    """Turn signals into requests to stop, from the main thread only.
+
+    What is ignored stays ignored, such as SIGHUP under ``nohup``. On Windows
+    SIGBREAK is what a console that closes sends.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -242,8 +268,13 @@ def _signals(flag: AbortFlag) -> Iterator[None]:
     def request(number: int, frame: FrameType | None) -> None:
         flag.request(signal.Signals(number).name)
 
-    known = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = {number: signal.signal(number, request) for number in known}
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {
+        number: signal.signal(number, request)
+        for number in known
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:

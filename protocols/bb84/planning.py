@@ -17,7 +17,14 @@ from protocols.bb84.finite_key import (
 )
 from protocols.errors import InsecureError, ParameterError
 
-__all__ = ["Channel", "Expected", "expected_counts", "live_fraction", "plan_length"]
+__all__ = [
+    "Channel",
+    "Expected",
+    "expected_counts",
+    "live_fraction",
+    "plan_length",
+    "plan_measurement",
+]
 
 
 @dataclass(frozen=True)
@@ -235,3 +242,18 @@ def plan_length(
     if agreement.length <= 0:
         raise InsecureError(f"no key can be expected: the thresholds leave {agreement.length} bits")
     return agreement
+
+
+def plan_measurement(expected: Expected, security: Security) -> Agreement:
+    """Set sizes for a block that is only measured: too short, or too bad, for a key.
+
+    Nothing that is detected is left out, and the thresholds leave no secret bit, so
+    neither party makes a key of it.
+    """
+
+    def all_of(counts: tuple[float, float]) -> int:
+        return math.ceil(sum(counts) + 5 * math.sqrt(sum(counts))) + 1
+
+    n_z = all_of(expected.n_z)
+    tag = tag_bits(n_z, security.eps_cor)
+    return Agreement(n_z, all_of(expected.n_x), 0.0, 1.0, 0.49, 0, tag, security)

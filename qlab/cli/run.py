@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qlab.cli.output import emit, json_option
 from qlab.cli.progress import run_progress
+
+if TYPE_CHECKING:
+    from qlab.runner import Outcome
 
 
 @click.group()
@@ -56,7 +59,7 @@ def bb84(
     """
     from datetime import UTC, datetime
 
-    from qlab.errors import ExitCode
+    from qlab.errors import InsecureRunError
     from qlab.keystore import KeyStore
     from qlab.report import bb84_summary
     from qlab.runner import run_experiment
@@ -75,9 +78,28 @@ def bb84(
             key_store=KeyStore(keys),
         )
     if outcome.error is not None:
+        _report_end(outcome, path)
         raise outcome.error
     results = {"run_file": str(path), **outcome.results}
     emit("qlab.run.bb84/1", results, lambda: bb84_summary(results), as_json)
+    if outcome.unsafe is not None:
+        raise outcome.unsafe
     if results["no_key"]:
-        click.echo(f"error: no key can be given: {results['no_key']}", err=True)
-        raise SystemExit(ExitCode.INSECURE)
+        raise InsecureRunError(
+            f"no key can be given: {results['no_key']}",
+            remedy="send more pulses (--duration), or bring loss and errors down",
+        )
+
+
+def _report_end(outcome: Outcome, path: Path) -> None:
+    """Say where the file of a run that ended early is, and how its outputs are."""
+    from qlab.errors import one_line
+
+    click.echo(f"run file: {path} ({outcome.status.value})", err=True)
+    if outcome.unsafe is not None:
+        state = one_line(outcome.unsafe)
+    elif outcome.results["safe_state"]:
+        state = "all outputs are in their safe state"
+    else:
+        state = "the station has no [safe] steps: outputs are as they were"
+    click.echo(state, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -137,12 +136,11 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             data=sink,
             keys=_NoKeys(),
             progress=progress or SilentProgress(),
-            seeded=seed is not None,
         )
         divergence: Divergence | None = None
         results: dict[str, Any] = {}
         try:
-            outcome = conduct(planned, ctx, contextlib.nullcontext, _OWN_ERRORS)
+            outcome = conduct(planned, ctx, _OWN_ERRORS)
             results = outcome.results
             divergence = _compare_end(run, journal, sink, results, 0.0 if same else _ELSEWHERE)
         except JournalEndError:
@@ -192,7 +190,6 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
             data=ReplaySink(_Recorded(run), ended=True),
             keys=_NoKeys(),
             progress=progress or SilentProgress(),
-            seeded=seed is not None,
         )
         return planned.reanalyse(ctx, _Recorded(run))
 

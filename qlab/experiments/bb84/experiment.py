@@ -12,9 +12,10 @@ from protocols.bb84.bob import Bob
 from protocols.bb84.distil import distil
 from protocols.bb84.distillation import Distillation, Setup
 from protocols.bb84.finite_key import Security, Source
-from protocols.bb84.planning import Channel, expected_counts, plan_length
+from protocols.bb84.planning import Channel, expected_counts, plan_length, plan_measurement
 from protocols.bb84.settings import dyadic
 from protocols.entropy import Entropy
+from protocols.errors import InsecureError
 from qlab.context import KeyFacts, RunContext
 from qlab.errors import UsageError
 from qlab.experiments.bb84.acquisition import (
@@ -74,7 +75,7 @@ class Bb84:
         """Send all blocks and distil a key from them."""
         options = self.options
         start_ns = ctx.clock.now_ns()
-        setup = self._setup()
+        setup, hopeless = self._setup()
         alice, bob = Alice(setup), Bob(setup)
         acquisition = Acquisition(ctx, options)
         photons = acquisition.prepare()
@@ -86,7 +87,8 @@ class Bb84:
             facts.append(self._add(block, alice, bob, ctx.entropy))
             ctx.progress.step(f"{facts[-1]['detections']:,} detections")
         elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
-        ctx.station.to_safe_state()
+        with ctx.shielded():  # a stop that is asked for now comes right after
+            ctx.station.to_safe_state()
         light = {
             "mean_photon_number": photons.realised,
             "mean_photon_number_u": photons.standard_uncertainty,
@@ -94,12 +96,14 @@ class Bb84:
             "live_s": acquisition.live_s,
             "elapsed_s": elapsed_s,
         }
-        return self._distil(ctx, alice, bob, facts) | light | self._rate(bob.result, elapsed_s)
+        results = self._distil(ctx, alice, bob, facts, hopeless)
+        rate = results["secret_bits"] / elapsed_s if elapsed_s > 0 else 0.0
+        return results | light | {"secret_rate_bps": rate}
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Distil again from the recorded time tags."""
         options = self.options
-        setup = self._setup()
+        setup, hopeless = self._setup()
         alice, bob = Alice(setup), Bob(setup)
         ticks, lines = recorded.data("timestamps"), recorded.data("detectors")
         at = 0
@@ -109,7 +113,7 @@ class Bb84:
             some, where = ticks[at : at + count], lines[at : at + count]
             at += count
             facts.append(self._add(detect(options, plan, some, where), alice, bob, ctx.entropy))
-        results = self._distil(ctx, alice, bob, facts)
+        results = self._distil(ctx, alice, bob, facts, hopeless)
         live_s = sum(f["live_s"] for f in facts)
         return results | {"live_s": live_s}
 
@@ -119,8 +123,11 @@ class Bb84:
             for repeat in range(self.options.pattern_repeats):
                 yield plan, repeat
 
-    def _setup(self) -> Setup:
-        """Plan the block and agree on sizes, thresholds and length, before any light."""
+    def _setup(self) -> tuple[Setup, str | None]:
+        """Plan the block and agree on sizes, thresholds and length, before any light.
+
+        Returns also why no key can be expected, if so: then the run is a measurement.
+        """
         options = self.options
         p1 = dyadic(options.probabilities[0])
         source = Source((options.intensities[0], options.intensities[1]), (p1, 1 - p1))
@@ -139,8 +146,12 @@ class Bb84:
         p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
         slots = options.slots * options.pattern_repeats
         expected = expected_counts(source, p_z, slots, channel)
-        agreement = plan_length(expected, source, security)
-        return Setup(source, agreement, options.phase_randomisation)
+        hopeless = None
+        try:
+            agreement = plan_length(expected, source, security)
+        except InsecureError as error:
+            agreement, hopeless = plan_measurement(expected, security), str(error)
+        return Setup(source, agreement, options.phase_randomisation), hopeless
 
     def _add(self, block: Block, alice: Alice, bob: Bob, entropy: Entropy) -> dict[str, Any]:
         alice.add_block(block.plan.alice)
@@ -154,7 +165,12 @@ class Bb84:
         }
 
     def _distil(
-        self, ctx: RunContext, alice: Alice, bob: Bob, blocks: list[dict[str, Any]]
+        self,
+        ctx: RunContext,
+        alice: Alice,
+        bob: Bob,
+        blocks: list[dict[str, Any]],
+        hopeless: str | None,
     ) -> dict[str, Any]:
         ctx.progress.phase("key distillation")
 
@@ -164,15 +180,15 @@ class Bb84:
 
         distil(alice, bob, _Side("alice", ctx.entropy), _Side("bob", ctx.entropy), on_message)
         found = bob.result
-        reason = found.reason
+        reason = hopeless or found.reason
         if self.options.pattern_repeats > 1:
             reason = _DEMONSTRATION
         if reason is None:
             ctx.keys.deposit(alice.key, KeyFacts(found.eps_sec, found.eps_cor, found.proof))
-        return self._account(found, reason, blocks, ctx.seeded)
+        return self._account(found, reason, blocks, ctx.station.simulated)
 
     def _account(
-        self, found: Distillation, reason: str | None, blocks: list[dict[str, Any]], seeded: bool
+        self, found: Distillation, reason: str | None, blocks: list[dict[str, Any]], simulated: bool
     ) -> dict[str, Any]:
         options = self.options
         return {
@@ -202,7 +218,7 @@ class Bb84:
             "wire_bits_bob": found.wire_bits_bob,
             "verified": found.verified,
             "bounds": None if found.bounds is None else dataclasses.asdict(found.bounds),
-            "agreed_length": found.agreed_length,
+            "agreed_length": max(found.agreed_length, 0),
             "secret_bits": 0 if reason else found.secret_bits,
             "no_key": reason,
             "eps_sec": found.eps_sec,
@@ -212,12 +228,8 @@ class Bb84:
             "length_rule": found.length_rule,
             "assumptions": list(found.assumptions),
             "demonstration": options.pattern_repeats > 1,
-            "fit_for_use": reason is None and not seeded,
+            "fit_for_use": reason is None and not simulated,
         }
-
-    def _rate(self, found: Distillation, elapsed_s: float) -> dict[str, Any]:
-        secret = 0 if self.options.pattern_repeats > 1 else found.secret_bits
-        return {"secret_rate_bps": secret / elapsed_s if elapsed_s > 0 else 0.0}
 
 
 class _Side:

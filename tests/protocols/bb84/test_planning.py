@@ -16,6 +16,7 @@ from protocols.bb84.planning import (
     expected_counts,
     live_fraction,
     plan_length,
+    plan_measurement,
 )
 from protocols.bb84.settings import dyadic
 from protocols.errors import InsecureError, ParameterError
@@ -221,3 +222,16 @@ def test_impossible_channels_and_plans_are_refused() -> None:
         plan_length(few, SOURCE, SECURITY)
     with pytest.raises(InsecureError, match=r"no key can be expected|phase error"):
         plan_length(expect(replace(CHANNEL, misalignment=0.08)), SOURCE, SECURITY)
+
+
+@pytest.mark.parametrize("slots", [1, 1000, 2_000_000])
+def test_a_measurement_keeps_all_and_never_gives_a_key(slots: int) -> None:
+    expected = expected_counts(SOURCE, P_Z, slots, CHANNEL)
+    with pytest.raises(InsecureError):
+        plan_length(expected, SOURCE, SECURITY)
+    agreement = plan_measurement(expected, SECURITY)
+    assert agreement.length <= 0
+    for size, mean in ((agreement.n_z, sum(expected.n_z)), (agreement.n_x, sum(expected.n_x))):
+        assert size >= mean + 5 * math.sqrt(mean)
+    with pytest.raises(InsecureError, match="no secret bit"):
+        check_acceptance(agreement, Bounds(1e9, 1e9, 1e9, 1e9, 0.0, 0.0, 0.01, 0, 0, 10**6))
