@@ -28,8 +28,10 @@ __all__ = ["Connect", "LineSettings", "Link"]
 
 _T = TypeVar("_T")
 
-#: Time in which a late reply may still arrive and is thrown away before a retry.
+#: A silence of this length ends the late replies that are thrown away.
 _SETTLE_S = 0.05
+#: So many pieces of late replies are thrown away at most.
+_LATE_PIECES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Link:
         self.lock = threading.RLock()
         self._connect = connect
         self._transport: Transport | None = None
+        self._owed = False  # whether a reply was given up that may still come
 
     @property
     def is_open(self) -> bool:
@@ -130,13 +133,13 @@ class Link:
         """Send one line, without waiting for anything; never repeated."""
         with self.lock:
             try:
-                self.transport.write(command + self.line.write_end)
+                self._settled().write(command + self.line.write_end)
             except ConnectionLostError as error:
-                self._recover(error)
-                error.remedy = (
-                    f"the session is open again, but whether {command[:60]!r} was carried out "
-                    "is unknown: read the setting back"
-                )
+                if self._recover(error):
+                    error.remedy = (
+                        f"the session is open again, but whether {command[:60]!r} was carried "
+                        "out is unknown: read the setting back"
+                    )
                 raise error.located(self.name, self.address) from None
             except DriverError as error:
                 raise error.located(self.name, self.address) from None
@@ -147,6 +150,7 @@ class Link:
             try:
                 return self._decode(self.transport.read_until(self.line.read_end))
             except DriverError as error:
+                self._owed |= isinstance(error, ResponseTimeoutError)
                 raise error.located(self.name, self.address) from None
 
     def query(self, request: bytes) -> str:
@@ -169,7 +173,7 @@ class Link:
         message = b"".join((header, block_header(count), payload, self.line.write_end))
         with self.lock:
             try:
-                self.transport.write(message)
+                self._settled().write(message)
             except DriverError as error:
                 raise error.located(self.name, self.address) from None
 
@@ -181,29 +185,43 @@ class Link:
 
     def _repeat(self, request: bytes, read: Callable[[Transport], _T]) -> _T:
         left = self.line.retries
+        late = False
         with self.lock:
             while True:
                 try:
-                    transport = self.transport
+                    transport = self._settled()
                     transport.write(request + self.line.write_end)
-                    return read(transport)
+                    reply = read(transport)
+                    self._owed = late  # this may be the first answer, with another to come
+                    return reply
                 except ConnectionLostError as error:
                     if left == 0 or not self._recover(error):
                         raise error.located(self.name, self.address) from None
                 except ResponseTimeoutError as error:
+                    self._owed = late = True
                     if left == 0:
                         error.message = f"no answer to {request[:60]!r}: {error.message}"
                         error.remedy = "check that it is switched on, and its cable and settings"
                         raise error.located(self.name, self.address) from None
-                    transport.clear()
-                    transport.read_available(_SETTLE_S)
                 except DriverError as error:
                     raise error.located(self.name, self.address) from None
                 left -= 1
 
+    def _settled(self) -> Transport:
+        """Return the transport, rid of replies that came too late for their question."""
+        transport = self.transport
+        if self._owed:
+            transport.clear()
+            for _ in range(_LATE_PIECES):
+                if not transport.read_available(_SETTLE_S):
+                    break
+            self._owed = False
+        return transport
+
     def _recover(self, error: ConnectionLostError) -> bool:
         """Try to open a new session after a lost one."""
         self.close()
+        self._owed = False
         try:
             self._transport = self._connect(self.address, self.line)
         except DriverError as again:

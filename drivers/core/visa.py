@@ -228,7 +228,10 @@ class VisaTransport:
         try:
             self._library.clear(self._session)
         except self._failures as error:
-            self._fail(error, b"")
+            # pyvisa-py clears neither serial lines nor sockets nor USB instruments
+            if getattr(error, "error_code", None) != self._codes.error_nonsupported_operation:
+                self._fail(error, b"")
+            self.read_available()
 
     def trigger(self) -> None:
         """Send the group execute trigger."""

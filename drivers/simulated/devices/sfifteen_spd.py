@@ -138,7 +138,7 @@ class SFifteenSPDDevice(LineDevice):
     @line(rf"({'|'.join(_CONSTANTS)})\?")
     def constant(self, which: str) -> str:
         """Answer what has no effect on the model."""
-        return f"{self._constants[which.upper()]:g}"
+        return f"{self._constants[which.upper()]:.12g}"
 
     @line(rf"TIME\s*{_NUMBER}")
     def set_time(self, milliseconds: str) -> None:
