@@ -62,7 +62,7 @@ class CounterInputs(ScpiDevice):
     @command("INPut[1|2]:LEVel[:ABSolute]", Number("V", -51.25, 51.25, 0.0, step=2.5e-3))
     def set_level(self, number: int, volts: float) -> None:
         """Set a threshold, which ends the automatic level."""
-        if abs(volts) > 1.025 * self.span[number]:
+        if abs(volts) > self.span[number] * 1.025 + 1e-9:
             raise ScpiError(-222)
         self.levels[number] = volts
         self.auto_level[number] = "OFF"
