@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from drivers.core.context import Kind, Status
 
-from .chain import attributes_of, covered, own_dataset, text_of
+from .chain import attributes_of, covered, text_of
 from .errors import CompanionMissingError, RunFileMisuseError
-from .liveness import Process, is_alive, written_here
-from .opening import damaged, open_hdf5
+from .liveness import Process, is_alive
+from .opening import damaged
+from .part import Part
 from .schema import (
-    COMMITS,
     CONFIG,
     HEAP,
     INDEX,
@@ -34,11 +34,9 @@ from .schema import (
     RunStatus,
     companion_path,
 )
-from .verify import Trust, trust
 
 __all__ = ["Record", "RunFile"]
 
-_WINDOW = 4 << 20
 _BLOCK = 8192
 _QUIET_NS = 60 * 10**9
 _KINDS = {int(kind): kind for kind in Kind}
@@ -57,61 +55,6 @@ class Record(NamedTuple):
     time_ns: int
     requested: int
     data: bytes
-
-
-class _Part:
-    """An open container with the lengths that its last good commit covers."""
-
-    def __init__(self, path: Path, role: str) -> None:
-        self.path = path
-        self.trust: Trust = trust(path, role)
-        if written_here(path):
-            # HDF5 shares datasets between writer and reader of one process, and there
-            # forgets the filter mask of a chunk that was rewritten in place.
-            raise RunFileMisuseError(
-                "this process is still writing it",
-                path=path,
-                remedy="close the writer first, or read it from another process",
-            )
-        self.file = open_hdf5(path, role, sealed=self.trust.seal is not None)
-        try:
-            # The commits first: what they cover is in datasets opened after them.
-            rows = own_dataset(self.file, COMMITS)
-            self.commits: npt.NDArray[np.void] = rows[: self.trust.commits]
-            if not len(self.commits):
-                raise damaged(path, "it holds no commit")
-            last = self.commits[-1]
-            if self.trust.digest and last["digest"].tobytes() != self.trust.digest:
-                raise damaged(path, "it changed between checking and reading")
-            self.lengths: dict[str, int] = dict(
-                zip(covered(self.file), last["lengths"].tolist(), strict=True)
-            )
-        except (OSError, RuntimeError, KeyError, ValueError, IndexError) as error:
-            self.file.close()
-            raise damaged(path, f"its commits cannot be read: {error}") from error
-        except BaseException:
-            self.file.close()
-            raise
-        self._window = b""
-        self._window_start = 0
-
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
-        length = self.lengths[name]
-        stop = length if stop is None else min(stop, length)
-        try:
-            return np.asarray(own_dataset(self.file, name)[start : max(start, stop)])
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise damaged(self.path, f"{name} cannot be read: {error}") from error
-
-    def payload(self, offset: int, length: int) -> bytes:
-        start = offset - self._window_start
-        if start < 0 or start + length > len(self._window):
-            end = offset + length
-            if end > self.lengths[HEAP]:
-                raise damaged(self.path, "a record points behind the end of the heap")
-            self._window = self.read(HEAP, offset, max(end, offset + _WINDOW)).tobytes()
-            self._window_start, start = offset, 0
-        return self._window[start : start + length]
 
 
 class RunFile:
@@ -143,8 +86,8 @@ class RunFile:
     def __init__(self, path: Path) -> None:
         """Open the file; the same as `open`."""
         self.path = Path(path)
-        self._main = _Part(self.path, "main")
-        self._secret: _Part | None = None
+        self._main = Part(self.path, "main")
+        self._secret: Part | None = None
         self.trust = self._main.trust
         self.commits = self._main.commits
         try:
@@ -159,11 +102,10 @@ class RunFile:
                 int(attributes["writer_pid"]),
                 str(attributes["writer_started"]),
             )
-            stored = self._main.file[STATUS][()].decode("ascii")
+            self._stored_status = RunStatus(self._main.file[STATUS][()].decode("ascii"))
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             self.close()
             raise damaged(self.path, f"its attributes cannot be read: {error}") from error
-        self._stored_status = stored
 
     @classmethod
     def open(cls, path: Path) -> RunFile:
@@ -211,8 +153,8 @@ class RunFile:
         after a minute without one the run counts as interrupted.
         """
         if self.sealed:
-            return RunStatus(self._stored_status)
-        if self._stored_status == RunStatus.INTERRUPTED:
+            return self._stored_status
+        if self._stored_status is RunStatus.INTERRUPTED:
             return RunStatus.INTERRUPTED
         alive = is_alive(self.writer)
         if alive is None:
@@ -235,7 +177,8 @@ class RunFile:
     @cached_property
     def sources(self) -> tuple[str, ...]:
         """Names of the journal's sources by number."""
-        return tuple(self._main.read(SOURCES).tobytes().decode().split("\n")[:-1])
+        text = self._main.read(SOURCES).tobytes().decode(errors="replace")
+        return tuple(text.split("\n")[:-1])
 
     @cached_property
     def index(self) -> npt.NDArray[np.void]:
@@ -244,6 +187,8 @@ class RunFile:
         missing = set(INDEX.names or ()) - set(rows.dtype.names or ())
         if missing:
             raise damaged(self.path, f"its journal has no {', '.join(sorted(missing))}")
+        if len(rows) and rows["source"].max() >= len(self.sources):
+            raise damaged(self.path, "its journal names a source that is not in its table")
         return rows[list(INDEX.names or ())].astype(INDEX)
 
     def payload(self, row: int) -> bytes:
@@ -310,7 +255,11 @@ class RunFile:
     @cached_property
     def results(self) -> tuple[dict[str, Any], ...]:
         """The results given as JSON objects, in order."""
-        return tuple(json.loads(line) for line in self.json_text().decode().split("\n") if line)
+        lines = self.json_text().decode(errors="replace").split("\n")
+        try:
+            return tuple(json.loads(line) for line in lines if line)
+        except (ValueError, RecursionError) as error:
+            raise damaged(self.path, f"its results are no JSON: {error}") from error
 
     def json_text(self) -> bytes:
         """Return the results as they were written, one JSON object a line."""
@@ -355,14 +304,14 @@ class RunFile:
         part = self._main if heap == Heap.MAIN else self._opened_companion()
         return part.payload(offset, length)
 
-    def _holder(self, name: str) -> _Part:
+    def _holder(self, name: str) -> Part:
         if name in self._main.lengths:
             return self._main
         if self.operational and name in self._opened_companion().lengths:
             return self._opened_companion()
         raise RunFileMisuseError(f"there is no dataset {name!r}", path=self.path)
 
-    def _opened_companion(self) -> _Part:
+    def _opened_companion(self) -> Part:
         if self._secret is not None:
             return self._secret
         path = companion_path(self.path)
@@ -372,7 +321,7 @@ class RunFile:
                 path=self.path,
                 remedy="put the companion beside it; without it the distillation is not replayed",
             )
-        part = _Part(path, "companion")
+        part = Part(path, "companion")
         try:
             self._bind(part)
         except BaseException:
@@ -381,7 +330,7 @@ class RunFile:
         self._secret = part
         return part
 
-    def _bind(self, part: _Part) -> None:
+    def _bind(self, part: Part) -> None:
         """Check that the companion is this run's, and believe what both files commit."""
         common = len(self.commits)
         if (

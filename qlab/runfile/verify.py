@@ -18,7 +18,7 @@ from .seal import Seal, check_seal
 __all__ = ["Trust", "examine_in_child", "trust"]
 
 _SECONDS = 30
-_STALL_SECONDS = 5
+_STALL_SECONDS = 10
 _BYTES_PER_SECOND = 2 << 20  # far below what decompression takes
 
 
@@ -56,6 +56,9 @@ def trust(path: Path, role: str = "main") -> Trust:
     if found is not None:
         return Trust(found)
     said = examine_in_child(path, role)
+    found = check_seal(path)
+    if found is not None:
+        return Trust(found)  # it was closed meanwhile
     if said["commits"] < 1:
         raise damaged(path, said["problem"] or "it holds no commit")
     return Trust(None, said["commits"], bytes.fromhex(said["digest"]), said["problem"])
@@ -72,7 +75,7 @@ def examine_in_child(path: Path, role: str, *, seconds: int | None = None) -> di
         ``main`` or ``companion``.
     seconds : int, optional
         Time limit; 30 s and a second for each 2 MB if not given. Where the system
-        has alarms, 5 s without any progress end it too.
+        has alarms, 10 s without any progress end it too.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from runfile_makers import expected_records, fill, make_run, make_unfinished, start_run
 
@@ -479,3 +480,51 @@ def test_giving_up_changes_the_status_and_nothing_else(tmp_path):
     changed = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
     assert after[at : at + 16] == b"interrupted\0\0\0\0\0"
     assert [n for n in changed if n not in superblock and not at <= n < at + 16] == []
+
+
+def forge(path, change):
+    """Change a closed file through HDF5 and seal it again."""
+    with h5py.File(path, "r+") as file:
+        change(file)
+    seal_again(path)
+
+
+def write(name, where, value):
+    def change(file):
+        rows = file[name][:]
+        rows[where] = value
+        file[name][:] = rows
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file["status"].write_direct(np.array(b"glorious", "S16")), "attributes"),
+        (write("results/json", 3, 0), "JSON"),
+        (write("journal/sources", slice(None), ord("x")), "source"),
+        (lambda file: file.attrs.__setitem__("start_utc", "yesterday"), "attributes"),
+        (lambda file: file["commits"].attrs.__setitem__("datasets", "[1]"), "commits"),
+        (lambda file: file["commits"].resize(0, axis=0), "commit"),
+    ],
+)
+def test_a_forged_file_gives_an_error_of_the_tree(tmp_path, change, said):
+    path = make_run(tmp_path / "run.h5", records=10)
+    forge(path, change)
+    with pytest.raises(DamagedFileError, match=said):
+        summarize(path)
+
+
+def test_a_record_that_points_outside_the_heap_is_damage(tmp_path):
+    path = make_run(tmp_path / "run.h5", records=10)
+
+    def far(file):
+        rows = file["journal/index"][:]
+        rows["offset"] = 2**63
+        rows["length"] = 2**40
+        file["journal/index"][:] = rows
+
+    forge(path, far)
+    with RunFile.open(path) as run, pytest.raises(DamagedFileError, match="heap"):
+        list(run.records())
