@@ -150,7 +150,7 @@ class VisaTransport:
                     return bytes(line[: at + len(end)])
                 line += self._library.read(self._session, _CHUNK)[0]
         except self._failures as error:
-            self._fail(error, bytes(line))
+            self._fail(error, bytes(line) + self._unread())
 
     def read_exactly(self, count: int) -> bytes:
         """Read exactly `count` bytes."""
@@ -187,6 +187,14 @@ class VisaTransport:
         except self._failures as error:
             self._fail(error, data)
         return bytes(data)
+
+    def _unread(self) -> bytes:
+        """Return what a serial line holds after a read that did not succeed."""
+        with contextlib.suppress(*self._failures):
+            if self._is_serial and (count := self._waiting()):
+                self._stop_at(b"")
+                return bytes(self._library.read(self._session, count)[0])
+        return b""
 
     def _waiting(self) -> int:
         return int(self._resource.bytes_in_buffer)  # type: ignore[attr-defined]  # serial only
