@@ -25,6 +25,7 @@ __all__ = ["Server", "Wire"]
 _CHUNK = 1 << 16
 _OUTPUT_LIMIT = 1 << 20
 _CONNECTION_LIMIT = 64
+_PATIENCE_S = 0.5
 
 
 class Wire(Protocol):
@@ -108,6 +109,7 @@ class Server:
         self._closing = True
         self._wake()
         self._thread.join()
+        self._wake_here.close()
         self._wake_there.close()
 
     # ---- on the server's thread ------------------------------------------------------
@@ -129,7 +131,6 @@ class Server:
             for listener in self._listeners:
                 listener.close()
             self._selector.close()
-            self._wake_here.close()
 
     def _rest_s(self) -> float | None:
         due = [c.due_ns for c in self._connections if c.due_ns is not None]
@@ -165,7 +166,9 @@ class Server:
         with self._orders_lock:
             self._orders.append(obey)
         self._wake()
-        done.wait()
+        while not done.wait(_PATIENCE_S):
+            if not self._thread.is_alive():
+                raise MisuseError("the server has failed; its traceback says why")
 
     def _wake(self) -> None:
         self._wake_there.send(b"!")
