@@ -127,7 +127,9 @@ _arguments = st.one_of(
     _words,
     st.floats().map(repr),
     st.integers().map(str),
-    st.sampled_from(["0", "1", "1e-6", "0.1", "5", "50", "1e6", "1e9", '"a"', "INF", "#12ab", ""]),
+    st.sampled_from(
+        ["0", "1", "1e-6", "0.1", "5", "50", "1e9", "1e400", '"a"', "INF", "#12ab", ""]
+    ),
 )
 
 

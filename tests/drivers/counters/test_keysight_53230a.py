@@ -377,3 +377,11 @@ def test_the_time_out_survives_a_reset(bench):
     unit.reset()
     assert unit.measurement_timeout_s == 5.0
     unit.measurement_timeout_s = 9.9e37
+
+
+def test_a_number_beyond_all_floats_is_out_of_range(bench):
+    unit, _ = bench
+    unit.reset()
+    with pytest.raises(InstrumentFaultError) as caught:
+        unit.tell("SENS:FREQ:GATE:TIME 1e400")
+    assert caught.value.code == -222
