@@ -27,6 +27,7 @@ from drivers.simulated.devices.counter_gates import (
 )
 from drivers.simulated.devices.counter_inputs import CounterInputs
 from drivers.simulated.scpi import (
+    BlockReply,
     Channels,
     Choice,
     Later,
@@ -316,7 +317,7 @@ class Keysight53230ADevice(CounterInputs):
         return Later(max(self.t_ns, run.ends_ns[-1]), readings)
 
     @query("R", Number("", 1, _MEMORY, integer=True, optional=True), indefinite=True)
-    def take(self, most: int | None) -> bytes:
+    def take(self, most: int | None) -> BlockReply:
         """Return readings that are there, the oldest first, and forget them."""
         run = self.run
         if run is None or not (run.ends_ns or run.never):

@@ -14,10 +14,11 @@ from drivers.simulated.scpi.parameters import (
     Parameter,
     Text,
 )
-from drivers.simulated.scpi.replies import block, exponent, fixed, quoted
+from drivers.simulated.scpi.replies import BlockReply, block, exponent, fixed, quoted
 
 __all__ = [
     "Block",
+    "BlockReply",
     "Boolean",
     "Channels",
     "Choice",

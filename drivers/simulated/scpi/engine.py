@@ -264,7 +264,7 @@ class ScpiEngine(Device):
             self.t_ns = max(self.t_ns, answer.ready_ns)
             answer = Later(self.t_ns, self._settled(answer, b"", self.reply_end))
         else:
-            answer = encode(answer) + self.reply_end
+            answer = encode(answer, b"", self.reply_end)
         session.send(answer, self.t_ns, True)
 
     def _obey_units(self, session: Session, message: bytes, program: list[Step]) -> None:
@@ -313,7 +313,7 @@ class ScpiEngine(Device):
     def _settled(self, answer: Later, before: bytes, after: bytes) -> Callable[[], bytes]:
         def settle() -> bytes:
             try:
-                return before + encode(answer.produce()) + after
+                return encode(answer.produce(), before, after)
             except ScpiError as error:
                 self._queue(error)
                 return b""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["block", "encode", "exponent", "fixed", "quoted"]
+__all__ = ["BlockReply", "block", "encode", "exponent", "fixed", "quoted"]
 
 
 def exponent(digits: int = 8, exponent_digits: int = 2) -> Callable[[float], str]:
@@ -31,28 +32,36 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def block(payload: bytes | bytearray | memoryview) -> bytes:
+@dataclass(frozen=True, slots=True)
+class BlockReply:
+    """A block whose payload is copied only once, into the message."""
+
+    header: bytes
+    payload: bytes | bytearray | memoryview
+
+
+def block(payload: bytes | bytearray | memoryview) -> BlockReply:
     """Return a definite length arbitrary block (IEEE 488.2, 8.7.9)."""
     size = str(memoryview(payload).nbytes)
-    return b"".join((f"#{len(size)}{size}".encode("ascii"), payload))
+    return BlockReply(f"#{len(size)}{size}".encode("ascii"), payload)
 
 
-def encode(answer: Any) -> bytes:
-    """Return an answer as it goes over the line."""
+def encode(answer: Any, before: bytes = b"", after: bytes = b"") -> bytes:
+    """Return an answer as it goes over the line, between what else goes with it."""
     kind = type(answer)
     if kind is str:
-        return answer.encode("latin-1")  # type: ignore[no-any-return]  # a str
-    if kind is bytes:
-        return answer  # type: ignore[no-any-return]  # bytes
+        return before + answer.encode("latin-1") + after  # type: ignore[no-any-return]  # a str
+    if kind is BlockReply:
+        return b"".join((before, answer.header, answer.payload, after))
     if kind is bool:
-        return b"1" if answer else b"0"
-    if isinstance(answer, (bytearray, memoryview)):
-        return bytes(answer)
+        return before + (b"1" if answer else b"0") + after
+    if isinstance(answer, (bytes, bytearray, memoryview)):
+        return b"".join((before, answer, after))
     if isinstance(answer, float):
-        return _FLOAT(answer).encode("ascii")
+        return before + _FLOAT(answer).encode("ascii") + after
     if isinstance(answer, (list, tuple)):
-        return b",".join(encode(item) for item in answer)
-    return str(answer).encode("latin-1")
+        return before + b",".join(encode(item) for item in answer) + after
+    return before + str(answer).encode("latin-1") + after
 
 
 _FLOAT = exponent()

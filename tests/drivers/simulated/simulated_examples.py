@@ -22,6 +22,7 @@ from drivers.simulated.scpi import (
     exponent,
     query,
 )
+from drivers.simulated.scpi.replies import BlockReply
 from drivers.simulated.time import BenchTime
 
 
@@ -69,7 +70,7 @@ class Generator(ScpiDevice):
         self.memory = bytes(payload)
 
     @query("DATA?")
-    def give_data(self) -> bytes:
+    def give_data(self) -> BlockReply:
         return block(self.memory)
 
     @command("DATA:POINts", Text(bare=True), Many(Number("V", -1, 1), or_block=True))

@@ -1,4 +1,5 @@
 import math
+from array import array
 
 import pytest
 from hypothesis import given
@@ -210,6 +211,7 @@ def test_what_a_query_may_answer(answer, sent):
 
 
 def test_blocks_have_the_length_in_front():
-    assert block(b"") == b"#10"
-    assert block(bytes(10)) == b"#210" + bytes(10)
-    assert block(memoryview(b"abc")) == b"#13abc"
+    assert encode(block(b"")) == b"#10"
+    assert encode(block(bytes(10))) == b"#210" + bytes(10)
+    assert encode(block(memoryview(b"abc")), b";", b"\n") == b";#13abc\n"
+    assert encode(block(memoryview(array("h", [1, 2])))).startswith(b"#14")
