@@ -160,7 +160,8 @@ class StampDecoder:
         """Add the roll-overs that only the dummies, at the places `marks`, show.
 
         A dummy that is not later in its period than the one before is in another
-        period; the first one stands for the first roll-over.
+        period; the first one stands for the first roll-over. (Events between that
+        roll-over and its dummy, with none before, look like events at the start.)
         """
         import numpy as np
 
@@ -194,16 +195,27 @@ class StampDecoder:
             new = levels[close] & ~(before[close] & held)
             lone = (levels[close] & (levels[close] - np.uint8(1))) == 0
             risen[close] = np.where(lone, levels[close], new)
-        lines = _line_of()[risen]
-        if lines.all():  # one line each, as nearly always
-            return StampBlock(ticks, lines)
-        bits = np.unpackbits(risen[:, None], axis=1, bitorder="little", count=_LINES)
-        events, places = np.nonzero(bits)
-        return StampBlock(ticks[events], (places + 1).astype(np.uint8))
+        return _expanded(ticks, risen)
 
 
-def _line_of() -> NDArray[np.uint8]:
-    """Return a table from a level pattern to its line, 0 where it is not one line."""
+def _expanded(ticks: NDArray[np.int64], risen: NDArray[np.uint8]) -> StampBlock:
+    """Return one event for each bit that is set."""
+    import numpy as np
+
+    lines = _lines_alone()[risen]
+    others = np.flatnonzero(lines == 0)
+    if not others.size:  # one line each, as nearly always
+        return StampBlock(ticks, lines)
+    bits = np.unpackbits(risen[others, None], axis=1, bitorder="little", count=_LINES)
+    counts = np.ones(risen.size, np.intp)
+    counts[others] = bits.sum(axis=1)
+    lines = np.repeat(lines, counts)
+    lines[lines == 0] = np.nonzero(bits)[1] + 1
+    return StampBlock(np.repeat(ticks, counts), lines)
+
+
+def _lines_alone() -> NDArray[np.uint8]:
+    """Return a table from a pattern to its line, 0 where it is not one line alone."""
     import numpy as np
 
     table = np.zeros(16, np.uint8)
