@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyvisa.util import LibraryPath
 
+from drivers.simulated.time import RealTime
 from drivers.simulated.visa_library import SimulatedVisaLibrary
 from qlab.station import load_station
 from qlab.station.simulation import simulated_bench
@@ -47,7 +48,7 @@ class StationVisaLibrary(SimulatedVisaLibrary):
         known = cls._registry.get((cls, path))
         if isinstance(known, StationVisaLibrary):
             return known
-        bench = simulated_bench(load_station(specification or None), None, "real")
+        bench = simulated_bench(load_station(specification or None), None, RealTime())
         library = super().__new__(cls, bench.resources, bench.time, str(path))
         assert isinstance(library, StationVisaLibrary)
         library.bench = bench

@@ -202,6 +202,7 @@ def safe(station: str | None, as_json: bool) -> int:
     default=0,
     help="TCP port of the first instrument, the others follow; any free ones if not given.",
 )
+@click.option("--tcp", is_flag=True, help="Serve serial instruments by TCP too.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the simulated bench.")
 @click.option(
     "--write",
@@ -211,7 +212,13 @@ def safe(station: str | None, as_json: bool) -> int:
 )
 @json_option
 def serve(
-    station: str | None, host: str, port: int, seed: int | None, write: Path | None, as_json: bool
+    station: str | None,
+    host: str,
+    port: int,
+    tcp: bool,
+    seed: int | None,
+    write: Path | None,
+    as_json: bool,
 ) -> None:
     """Serve a simulated station in real time until Ctrl-C.
 
@@ -219,24 +226,28 @@ def serve(
     others by TCP. Anyone who can reach the address can use them: listen beyond
     this machine only in a network that you trust.
     """
+    import os
     from dataclasses import asdict
 
     from qlab.errors import UsageError
     from qlab.station import load_station
     from qlab.station.serving import serve as serving
-    from qlab.station.serving import served_station_text
 
     file = load_station(station)
+    terminals = os.name == "posix" and not tcp
     if write is not None and write.exists():
         raise UsageError(f"{write} exists", remedy="choose another name")
-    with _until_stopped(), serving(file, host=host, first_port=port, seed=seed) as served:
+    with (
+        _until_stopped(),
+        serving(file, host=host, first_port=port, seed=seed, terminals=terminals) as served,
+    ):
         if write is not None:
             with write.open("x", encoding="utf-8", newline="\n") as out:
-                out.write(served_station_text(file, served))
+                out.write(served.station_text())
         emit(
             "qlab.station.serve/1",
-            {"station": file.name, "served": [asdict(at) for at in served]},
-            lambda: columns((at.name, at.address) for at in served),
+            {"station": file.name, "served": [asdict(at) for at in served.instruments]},
+            lambda: columns((at.name, at.address) for at in served.instruments),
             as_json,
         )
         click.echo("serving; Ctrl-C ends", err=True)

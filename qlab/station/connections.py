@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from drivers.core.errors import NoConnectionError
 from drivers.core.link import Connect, LineSettings
 from drivers.core.serial_line import is_serial_address, serial_connector
+from drivers.core.socket_line import is_socket_address, socket_connector
 from drivers.core.transport import Transport
 from drivers.core.visa import visa_connector
 
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 
     from drivers.simulated.bench import Bench
 
-
 __all__ = ["bench_connections", "real_connections"]
 
 
 def real_connections(library: str) -> Connect:
-    """Return a `Connect` for real addresses: pyserial where it serves, VISA elsewhere.
+    """Return a `Connect` for real addresses: sockets, serial ports, VISA for all others.
 
     `library` is what pyvisa calls its VISA library, empty for its default. The
     resource manager is opened with the first VISA address. It is never closed:
@@ -42,6 +42,8 @@ def real_connections(library: str) -> Connect:
             ) from None
 
     def connect(address: str, line: LineSettings) -> Transport:
+        if is_socket_address(address):
+            return socket_connector(address, line)
         if is_serial_address(address):
             return serial_connector(address, line)
         return visa_connector(manager())(address, line)

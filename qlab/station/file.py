@@ -40,6 +40,9 @@ SCHEMA = 1
 #: Name of the packaged bench that is used where no station file is given.
 DEFAULT_STATION = "bench.toml"
 
+#: Sources of a run file's journal that are no instruments.
+_TAKEN = ("clock", "entropy", "message", "run")
+
 _T = TypeVar("_T")
 
 
@@ -304,9 +307,13 @@ def _instruments(source: Source, document: Mapping[str, Any]) -> dict[str, Instr
     users: dict[str, str] = {}
     for name, table in _table(source, ("instruments",), document.get("instruments", {})).items():
         path = ("instruments", name)
-        if not name.isidentifier():
+        if not (name.isascii() and name.isidentifier()):
             raise source.error(
                 path, "an instrument's name has letters, digits and _", remedy="rename it"
+            )
+        if name in _TAKEN:
+            raise source.error(
+                path, f"{name!r} means something else in a run file", remedy="rename it"
             )
         entry = found[name] = read_dataclass(source, path, table, InstrumentEntry)
         other = users.setdefault(entry.address.upper(), name)

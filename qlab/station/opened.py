@@ -293,10 +293,12 @@ class Station:
 
             connect = real_connections(self.file.visa)
         else:
+            from drivers.simulated.time import RealTime, VirtualTime
             from qlab.station.connections import bench_connections
             from qlab.station.simulation import simulated_bench
 
-            self.bench = simulated_bench(self.file, seed, time)
+            bench_time = VirtualTime() if time == "virtual" else RealTime()
+            self.bench = simulated_bench(self.file, seed, bench_time)
             self._clock = _BenchClock(self.bench)
             connect = bench_connections(self.bench, self._closing)
         return lambda name: connect

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.core.errors import MisuseError
+from drivers.simulated.bench import Bench
+from drivers.simulated.port import Port
 from drivers.simulated.pty import serve_pty
 from drivers.simulated.server import Server
 from drivers.simulated.tcp import serve_tcp
@@ -18,7 +19,7 @@ from qlab.station.file import StationFile
 from qlab.station.simulation import simulated_bench
 from qlab.station.toml import toml_text
 
-__all__ = ["Served", "serve", "served_station_text"]
+__all__ = ["Served", "ServedStation", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,47 @@ class Served:
     port: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ServedStation:
+    """A station while it is served.
+
+    Attributes
+    ----------
+    file : StationFile
+        The station.
+    bench : Bench
+        Its simulated bench, with the devices' fault switches.
+    instruments : tuple of Served
+        Where each instrument is.
+    """
+
+    file: StationFile
+    bench: Bench
+    instruments: tuple[Served, ...]
+
+    def station_text(self) -> str:
+        """Return a station file that reaches the served instruments, limits and all."""
+        document: dict[str, Any] = dict(self.file.document)
+        del document["simulation"]
+        document["station"] = {**document["station"], "rehearsal": True}
+        document["instruments"] = {
+            at.name: {**document["instruments"][at.name], "address": at.address}
+            for at in self.instruments
+        }
+        head = "# Written by `qlab station serve`; good for as long as that runs.\n\n"
+        return head + toml_text(document)
+
+
 @contextmanager
 def serve(
-    file: StationFile, *, host: str = "127.0.0.1", first_port: int = 0, seed: int | None = None
-) -> Iterator[list[Served]]:
+    file: StationFile,
+    *,
+    host: str = "127.0.0.1",
+    first_port: int = 0,
+    seed: int | None = None,
+    terminals: bool = os.name == "posix",
+) -> Iterator[ServedStation]:
     """Serve the simulated instruments of a station in real time, while the block runs.
-
-    Serial instruments get a pseudo-terminal, on Windows a TCP port; all others
-    a TCP port.
 
     Parameters
     ----------
@@ -61,6 +95,9 @@ def serve(
         TCP port of the first instrument, the others follow; 0 takes any that are free.
     seed : int, optional
         Seed of the plant.
+    terminals : bool
+        Whether serial instruments get pseudo-terminals, which Windows does not
+        have, or TCP ports as all others.
 
     Raises
     ------
@@ -74,34 +111,23 @@ def serve(
             f"{file.source.name} is no simulated station",
             remedy="only simulated instruments can be served; name a file with [simulation]",
         )
-    bench = simulated_bench(file, seed, "real")
-    if not isinstance(bench.time, RealTime):  # what `simulated_bench` was asked for
-        raise MisuseError("a served bench runs in real time")
-    with Server(bench.time) as server:
+    time = RealTime()
+    bench = simulated_bench(file, seed, time)
+    with Server(time) as server:
         served = []
-        number = first_port
         for name in file.instruments:
             port = bench.stream_port(name)
-            if port.connector == "serial" and os.name == "posix":
+            if terminals and port.connector == "serial":
                 served.append(Served(name, serve_pty(server, port)))
-                continue
-            at, tcp_port = serve_tcp(server, port, number, host)
-            number += 1 if number else 0
-            reach = "127.0.0.1" if at in ("0.0.0.0", "::") else at  # noqa: S104 - compared, not bound
-            serial = port.connector == "serial"
-            address = (
-                f"socket://{reach}:{tcp_port}" if serial else f"TCPIP0::{reach}::{tcp_port}::SOCKET"
-            )
-            served.append(Served(name, address, at, tcp_port))
-        yield served
+            else:
+                served.append(_by_tcp(server, name, port, host, first_port))
+                first_port += 1 if first_port else 0
+        yield ServedStation(file, bench, tuple(served))
 
 
-def served_station_text(file: StationFile, served: list[Served]) -> str:
-    """Return a station file that reaches the served instruments, limits and all."""
-    document: dict[str, Any] = {k: v for k, v in file.document.items() if k != "simulation"}
-    document["station"] = {**document["station"], "visa": "@py", "rehearsal": True}
-    document["instruments"] = {
-        at.name: {**document["instruments"][at.name], "address": at.address} for at in served
-    }
-    head = "# Written by `qlab station serve`; good for as long as that runs.\n\n"
-    return head + toml_text(document)
+def _by_tcp(server: Server, name: str, port: Port, host: str, number: int) -> Served:
+    at, tcp_port = serve_tcp(server, port, number, host)
+    reach = "127.0.0.1" if at in ("0.0.0.0", "::") else at  # noqa: S104 - compared, not bound
+    if port.connector == "serial":
+        return Served(name, f"socket://{reach}:{tcp_port}", at, tcp_port)
+    return Served(name, f"TCPIP0::{reach}::{tcp_port}::SOCKET", at, tcp_port)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, Literal
+from typing import Any
 
 from drivers.core.errors import MisuseError
 from drivers.simulated.bench import Bench, DeviceSpec, PlantSpec, build_bench
 from drivers.simulated.plant.parameters import LinkParameters
-from drivers.simulated.time import RealTime, VirtualTime
+from drivers.simulated.time import BenchTime
 from qlab.station.file import Simulation, StationFile
 from qlab.station.tables import plain, read_dataclass
 
@@ -17,8 +17,8 @@ __all__ = ["resolved_document", "simulated_bench"]
 _PLANT = ("simulation", "plant")
 
 
-def simulated_bench(file: StationFile, seed: int | None, time: Literal["virtual", "real"]) -> Bench:
-    """Build the bench of a simulated station.
+def simulated_bench(file: StationFile, seed: int | None, time: BenchTime) -> Bench:
+    """Build the bench of a simulated station; without a seed one is drawn.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def simulated_bench(file: StationFile, seed: int | None, time: Literal["virtual"
     plant = PlantSpec(_parameters(file))
     seed = secrets.randbits(63) if seed is None else seed
     try:
-        return build_bench(specs, plant, seed, VirtualTime() if time == "virtual" else RealTime())
+        return build_bench(specs, plant, seed, time)
     except MisuseError as error:
         path = ("simulation", "devices", error.instrument)
         raise file.source.error(path, error.message, remedy=error.remedy) from None

@@ -51,6 +51,11 @@ MISTAKES = [
         'instruments."a b": an instrument\'s name has letters, digits and _',
     ),
     (
+        ("[instruments.laser]", "[instruments.clock]"),
+        "clock",
+        "instruments.clock: 'clock' means something else in a run file; rename it",
+    ),
+    (
         ("168.10.12::inst0", "168.10.11::INST0"),
         "INST0",
         "instruments.attenuators.address: TCPIP0::192.168.10.11::INST0::INSTR is the address",
