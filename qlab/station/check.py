@@ -10,7 +10,8 @@ from drivers.core import Instrument, Integer, Number, Property
 from drivers.core.errors import DriverError, MisuseError, UnknownDriverError
 from drivers.core.registry import driver_class
 from qlab.errors import StationError
-from qlab.station.file import Limit, SafeEntry, StationFile
+from qlab.station.entries import Limit, SafeEntry
+from qlab.station.file import StationFile
 from qlab.station.lines import Path
 from qlab.station.targets import Target, endpoint_class, parse_target, property_of
 

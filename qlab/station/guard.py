@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from drivers.core.errors import LimitError
-from qlab.station.file import Interlock, Limit, StationFile
+from qlab.station.entries import Interlock, Limit
+from qlab.station.file import StationFile
 
 __all__ = ["StationGuard"]
 

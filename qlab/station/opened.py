@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time as wall_time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,7 +18,9 @@ from drivers.core.link import Connect, LineSettings
 from drivers.core.recording import recording_connector
 from qlab.errors import StationError, UsageError
 from qlab.station.check import SafeTarget, check_station
-from qlab.station.file import InstrumentEntry, StationFile, load_station
+from qlab.station.clocks import BenchClock, WallClock
+from qlab.station.entries import InstrumentEntry
+from qlab.station.file import StationFile, load_station
 from qlab.station.guard import StationGuard
 from qlab.station.safe import SAFE_DEADLINE_S, SafeStep, walk
 from qlab.station.source import near_miss
@@ -115,7 +116,7 @@ class Station:
         self._tap = None if recorder is None else _Tap(recorder)
         #: The simulated bench; None for real instruments and in a replay.
         self.bench: Bench | None = None
-        self._clock: Clock = _WallClock()
+        self._clock: Clock = WallClock()
         self._connect_to = connect or self._own_connections(seed, time)
 
     @property
@@ -299,7 +300,7 @@ class Station:
 
             bench_time = VirtualTime() if time == "virtual" else RealTime()
             self.bench = simulated_bench(self.file, seed, bench_time)
-            self._clock = _BenchClock(self.bench)
+            self._clock = BenchClock(bench_time)
             connect = bench_connections(self.bench, self._closing)
         return lambda name: connect
 
@@ -390,25 +391,3 @@ class _Tap:
         if self.cut_off is not None and current_thread() is self.cut_off:
             raise MisuseError("the instrument answered after the way to the safe state was over")
         self._record(source, kind, data, session=session, requested=requested, status=status)
-
-
-class _WallClock:
-    def __init__(self) -> None:
-        self._start_ns = wall_time.monotonic_ns()
-
-    def now_ns(self) -> int:
-        return wall_time.monotonic_ns() - self._start_ns
-
-    def sleep(self, seconds: float) -> None:
-        wall_time.sleep(max(seconds, 0.0))
-
-
-class _BenchClock:
-    def __init__(self, bench: Bench) -> None:
-        self._time = bench.time
-
-    def now_ns(self) -> int:
-        return self._time.now_ns()
-
-    def sleep(self, seconds: float) -> None:
-        self._time.wait_until(self._time.now_ns() + round(seconds * 1e9))

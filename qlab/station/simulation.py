@@ -9,7 +9,8 @@ from drivers.core.errors import MisuseError
 from drivers.simulated.bench import Bench, DeviceSpec, PlantSpec, build_bench
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.time import BenchTime
-from qlab.station.file import Simulation, StationFile
+from qlab.station.entries import Simulation
+from qlab.station.file import StationFile
 from qlab.station.tables import plain, read_dataclass
 
 __all__ = ["resolved_document", "simulated_bench"]

@@ -5,7 +5,7 @@ import pytest
 from qlab.errors import ExitCode, StationError, exit_code
 from qlab.station import load_station, parse_station, read_table
 from qlab.station.check import check_station
-from qlab.station.file import InstrumentEntry, Limit
+from qlab.station.entries import InstrumentEntry, Limit
 
 
 def test_the_default_bench_is_a_station():
