@@ -30,7 +30,8 @@ class SerialLine:
     Parameters
     ----------
     baud : int
-        Rate of the line in bit/s, 10 bits a byte.
+        Rate of the line in bit/s, 10 bits a byte; bytes come one by one. 0 for a
+        line that moves whole pieces, at the device's ``bytes_per_s``.
     any_baud : bool
         A USB virtual port: the host's baud rate does not matter, `baud` is how
         fast bytes really pass.
@@ -135,6 +136,7 @@ class Device:
         self.session: Session | None = None
         self.t_ns = time.now_ns()
         self._busy_ns = 0
+        self._advanced_ns = -1
         self._latency_ns = round(self.latency_s * 1e9)
 
     @classmethod
@@ -173,7 +175,10 @@ class Device:
         raise NotImplementedError
 
     def advance(self, t_ns: int) -> None:
-        """Bring the device's state up to `t_ns`; called before anything else looks at it."""
+        """Bring the device's state up to `t_ns`, which never goes back.
+
+        Called before a command is executed and before the status is looked at.
+        """
 
     def opened(self, session: Session) -> None:
         """Hear that somebody has opened `session`."""
@@ -205,12 +210,18 @@ class Device:
         """Let the command being executed take `seconds`; the next one waits."""
         self.t_ns += round(seconds * 1e9)
 
+    def bring_up(self, t_ns: int) -> None:
+        """Let `advance` bring the state up to `t_ns`, unless it is there already."""
+        if t_ns > self._advanced_ns:
+            self._advanced_ns = t_ns
+            self.advance(t_ns)
+
     def exchange(self, session: Session, message: bytes, arrival_ns: int) -> None:
         """Execute one whole message, as the fault switches let it."""
         t_ns = arrival_ns if arrival_ns > self._busy_ns else self._busy_ns
         self.session = session
         self.t_ns = t_ns
-        self.advance(t_ns)
+        self.bring_up(t_ns)
         if self.faults:
             effect = self.faults.trip(message, arrival_ns)
             if effect.hang_up:

@@ -277,11 +277,10 @@ class Session:
             ready_ns += self.effect.late_ns
             if self.effect.garbage is not None:
                 data, produce = _garbled(data, produce, self.effect.garbage)
-        if self._baud:
-            ready_ns = max(ready_ns, self._line_free_ns)
-            self._line_free_ns = ready_ns + self.transfer_ns(len(data))
-        elif self._bytes_per_s:
-            ready_ns += len(data) * 10**9 // self._bytes_per_s
+        ready_ns = max(ready_ns, self._line_free_ns)
+        self._line_free_ns = ready_ns + self.transfer_ns(len(data))
+        if not self._baud:
+            ready_ns = self._line_free_ns  # there as a whole
         piece = _Piece(ready_ns, data, produce, end and self.marks_end, self._baud)
         self._output.append(piece)
         if produce is not None:
@@ -337,17 +336,20 @@ class Session:
             self.hang_up()
 
     def _arrive(self, piece: _Piece) -> None:
-        """Settle a late answer; what is queued behind it on a serial line moves back."""
+        """Settle a late answer; it has yet to cross the line, and what is behind it waits."""
         produce, piece.produce = piece.produce, None
         assert produce is not None  # only unsettled pieces come here
         self._unsettled -= 1
         piece.data = produce()
         self._hold(len(piece.data))
+        if not self._baud:
+            piece.ready_ns += self.transfer_ns(len(piece.data))
         free_ns = 0
         for other in self._output:
-            if other.baud:
-                other.ready_ns = max(other.ready_ns, free_ns)
-                free_ns = other.ready_ns + self.transfer_ns(len(other.data))
+            other.ready_ns = max(other.ready_ns, free_ns)
+            free_ns = other.ready_ns
+            if self._baud:
+                free_ns += self.transfer_ns(len(other.data))
         self._line_free_ns = max(self._line_free_ns, free_ns)
 
     def _look_at_status(self) -> int:

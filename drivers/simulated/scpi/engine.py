@@ -163,7 +163,7 @@ class ScpiEngine(Device):
     def status(self, session: Session) -> int:
         """Return the status byte as a serial poll of `session` sees it."""
         now_ns = self.time.now_ns()
-        self.advance(now_ns)
+        self.bring_up(now_ns)
         return self.status_at(session, now_ns, answer_waits=session.waiting() > 0)
 
     def service_request_at(self, session: Session) -> int | None:
@@ -240,7 +240,7 @@ class ScpiEngine(Device):
     def triggered(self, session: Session, t_ns: int) -> None:
         """Obey a group execute trigger."""
         self.t_ns = t_ns
-        self.advance(t_ns)
+        self.bring_up(t_ns)
         try:
             self.trigger()
         except ScpiError as error:

@@ -1,6 +1,7 @@
 """The message exchange of SCPI devices at the ports, without any carrier."""
 
 import re
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from simulated_examples import Generator, ask, collect
 
 from drivers.core.errors import MisuseError
 from drivers.simulated.port import SessionLost
-from drivers.simulated.scpi import Number, ScpiDevice, Setting, command, query
+from drivers.simulated.scpi import Later, Number, ScpiDevice, Setting, command, query
 from drivers.simulated.time import VirtualTime
 
 
@@ -402,6 +403,46 @@ def test_transfer_takes_its_time():
     start_ns = bench.time.now_ns()
     taken_ns = bench.session.write(b"DATA #7%d" % 10**6 + bytes(10**6), True)
     assert taken_ns - start_ns == pytest.approx(1e9, rel=1e-4)  # 1 MB/s
+
+
+def test_answers_wait_for_the_bus_and_for_each_other():
+    bench = Bench("socket")
+    bench.device.memory = bytes(10**6)
+    bench.write(b"DATA?\nFREQ?\n")
+    asked_ns = bench.time.now_ns()
+    assert bench.session.ready_at(10**6) - asked_ns == pytest.approx(0.1e9, rel=0.05)
+    assert bench.session.ready_at(2 * 10**6) > bench.session.ready_at(10**6)
+    bench = Bench("gpib", kind=Late)
+    bench.write(b"READ?")
+    bench.time.wait_until(2 * 10**9)
+    assert bench.session.ready_at() - 10**9 == pytest.approx(1e9, rel=0.01)  # 1 MB at 1 MB/s
+
+
+class Late(ScpiDevice):
+    connectors = ("gpib",)
+
+    @query("READ?")
+    def read(self):
+        return Later(10**9, lambda: bytes(10**6))
+
+
+def test_the_state_is_brought_up_to_a_time_that_never_goes_back():
+    class Clocked(Generator):
+        times: ClassVar = []
+
+        def advance(self, t_ns):
+            self.times.append(t_ns)
+
+    bench = Bench(kind=Clocked)
+    bench.write(b"SOUR:SAVE")
+    bench.write(b"FREQ 5")
+    bench.session.status_byte()
+    bench.time.wait_until(10**9)
+    bench.session.status_byte()
+    times = bench.device.times
+    assert times == sorted(times)
+    assert times[-1] == 10**9
+    assert times[-2] > 250 * 10**6
 
 
 def test_serial_answers_come_byte_by_byte():

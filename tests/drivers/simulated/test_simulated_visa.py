@@ -1,6 +1,8 @@
 """The in-process VISA library, used through unchanged pyvisa."""
 
+import contextlib
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -534,6 +536,70 @@ def test_a_wait_in_the_middle_of_an_experiment_is_seen_by_the_device(bench):
     bench.time.wait_until(int(10e9))
     assert unit.read() == "+1.00000000E+00"
     assert bench.seconds() == 10.0
+
+
+QUESTIONS = [b"FREQ?", b"*IDN?;", b"DATA #15", b"MEAS:VOLT?\n"]
+OPERATIONS = st.one_of(
+    st.tuples(st.just("write"), st.binary(max_size=20)),
+    st.tuples(st.just("write"), st.sampled_from(QUESTIONS)),
+    st.tuples(st.just("read"), st.integers(0, 40)),
+    st.tuples(st.just("send_end"), st.booleans()),
+    st.tuples(st.just("termchar"), st.one_of(st.none(), st.sampled_from(["\n", ","]))),
+    st.tuples(st.sampled_from(["clear", "stb", "trigger", "lock", "unlock", "flush"]), st.none()),
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(ALL), operations=st.lists(OPERATIONS, max_size=12))
+def test_whatever_is_done_the_next_question_is_answered(bench, name, operations):
+    """No order of calls gives anything but a VISA status, and a clear puts all right."""
+    unit = bench.open(name, timeout=50)
+    calls = {
+        "write": unit.write_raw,
+        "read": lambda count: unit.visalib.read(unit.session, count),
+        "send_end": lambda value: setattr(unit, "send_end", value),
+        "termchar": lambda value: setattr(unit, "read_termination", value),
+        "clear": lambda _: unit.clear(),
+        "stb": lambda _: unit.read_stb(),
+        "trigger": lambda _: unit.assert_trigger(),
+        "lock": lambda _: unit.lock_excl(),
+        "unlock": lambda _: unit.unlock(),
+        "flush": lambda _: unit.flush(constants.BufferOperation.discard_read_buffer),
+    }
+    with unit.ignore_warning(StatusCode.success_max_count_read):
+        for operation, argument in operations:
+            with contextlib.suppress(VisaIOError):
+                calls[operation](argument)
+    unit.read_termination = "\r\n" if name == SERIAL else "\n"
+    unit.send_end = True
+    unit.write_raw(b"\n" if name in MESSAGES else b"\n" + b"x" * 9 + b"\n")
+    bench.time.wait_until(bench.time.now_ns() + 10**11)
+    unit.clear()
+    assert unit.query("FUNC?") == "SIN"
+    unit.close()
+
+
+def test_threads_with_sessions_of_their_own_do_not_disturb_each_other():
+    bench = Bench(RealTime())
+    wrong = []
+
+    def work(number):
+        unit = bench.open(ALL[number], timeout=5000)
+        for turn in range(20):
+            answer = unit.query(
+                f"SAMP:COUN {number + 1}{turn};:DISP:TEXT 'a{number}';:FUNC?;:SYST:VERS?"
+            )
+            if answer != "SIN;1999.0":
+                wrong.append(answer)
+        unit.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    bench.manager.close()
 
 
 def test_the_same_library_works_in_real_time():
