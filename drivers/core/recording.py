@@ -123,7 +123,9 @@ class RecordingTransport:
         self._record(self._source, kind, session=self._session)
 
     def _failed(self, kind: Kind, error: DriverError, requested: int) -> None:
-        data = error.partial if isinstance(error, ResponseTimeoutError) else error.message.encode()
+        data = error.message.encode()
+        if kind is Kind.READ and isinstance(error, ResponseTimeoutError):
+            data = error.partial
         self._record(
             self._source,
             kind,

@@ -21,20 +21,20 @@ class Divergence:
     ----------
     source : str
         Instrument, ``clock``, ``entropy:STREAM``, ``message:DIRECTION``,
-        ``data:NAME`` or ``results``.
+        ``data:NAME`` or ``results.FIELD``.
     exchange : int
-        Number of the record within its source, from 0.
+        Number of the record within its source, from 0; of data, the row.
     expected, got : str
         What the record holds and what the code did, both shortened.
     where : str
-        The line of the driver or experiment that did it.
+        The line of the driver or experiment that did it; empty at the end of a run.
     """
 
     source: str
     exchange: int
     expected: str
     got: str
-    where: str
+    where: str = ""
 
 
 class DivergenceError(QlabError):
@@ -63,19 +63,26 @@ def shown(data: bytes | memoryview) -> str:
 
 
 def _where() -> str:
-    """Find the innermost line of a driver, or else of an experiment or calibration."""
-    found = ""
+    """Find the innermost line of a driver, ours or another's, an experiment or a calibration."""
     frame = sys._getframe(1)
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        line = f"{'/'.join(path.parts[-3:])}:{frame.f_lineno}"
-        parts = path.parts
-        if "drivers" in parts and "core" not in parts:
-            return line
-        if not found and ("experiments" in parts or "calibration" in parts):
-            found = line
-        back = frame.f_back
-        if back is None:
+        module = frame.f_globals.get("__name__", "")
+        if module == "qlab.runner":
             break
-        frame = back
-    return found or "the program itself"
+        if _is_named(module):
+            path = Path(frame.f_code.co_filename)
+            return f"{'/'.join(path.parts[-3:])}:{frame.f_lineno}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return "the program itself"
+
+
+def _is_named(module: str) -> bool:
+    """Whether a line of this module tells a reader what diverged."""
+    room, _, rest = module.partition(".")
+    if room == "drivers":
+        return rest.partition(".")[0] != "core"
+    if room == "qlab":
+        return rest.startswith("experiments.")
+    return room != "protocols" and room not in sys.stdlib_module_names

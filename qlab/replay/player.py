@@ -108,6 +108,9 @@ class _Recorded:
             self._read[name] = self._run.read(f"data/{name}")
         return self._read[name]
 
+    def is_secret(self, name: str) -> bool:
+        return f"data/{name}" not in self._run.covered_rows
+
 
 def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
     """Replay the run in `path` and compare every exchange, datum and result.
@@ -126,7 +129,8 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
         same = run.provenance.get("platform") == platform_mark()
         planned, station = _rebuild(run, lambda name: replay_connector(name, journal))
         recorder = ReplayRecorder(journal)
-        sink = ReplaySink(recorded, ended=ended)
+        relative = 0.0 if same else _ELSEWHERE
+        sink = ReplaySink(journal, recorded, relative)
         seed = _seed(run)
         ctx = RunContext(
             station=station,
@@ -134,19 +138,16 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             entropy=ReplayEntropy(journal, seed),
             recorder=recorder,
             data=sink,
-            keys=_NoKeys(),
+            keys=_Nowhere(),
             progress=progress or SilentProgress(),
         )
-        divergence: Divergence | None = None
         results: dict[str, Any] = {}
         try:
-            outcome = conduct(planned, ctx, _OWN_ERRORS)
-            results = outcome.results
-            divergence = _compare_end(run, journal, sink, results, 0.0 if same else _ELSEWHERE)
-        except JournalEndError:
-            pass  # an interrupted run: everything that it left was reproduced
-        except DivergenceError as error:
-            divergence = error.divergence
+            results = conduct(planned, ctx, _OWN_ERRORS).results
+        except (DivergenceError, JournalEndError) as error:
+            # Code on its way out may have hidden the first one.
+            assert journal.stopped is not None, error
+        divergence = _first_difference(run, journal, sink, results, relative)
         return ReplayReport(
             matched=divergence is None,
             exchanges=journal.served,
@@ -154,7 +155,7 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             status=str(run.status.value),
             divergence=divergence,
             same_platform=same,
-            results=results,
+            results={} if journal.stopped else results,
         )
 
 
@@ -179,7 +180,7 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
         planned, station = _rebuild(run, no_instruments)
         journal = Journal(run, ended=True)
         seed = _seed(run)
-        recorder = _NoRecord()
+        recorder = _Nowhere()
         ctx = RunContext(
             station=station,
             clock=ReplayClock(journal),
@@ -187,19 +188,22 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
             if seed is not None
             else ReplayEntropy(journal, None),
             recorder=recorder,
-            data=ReplaySink(_Recorded(run), ended=True),
-            keys=_NoKeys(),
+            data=_Nowhere(),
+            keys=_Nowhere(),
             progress=progress or SilentProgress(),
         )
         return planned.reanalyse(ctx, _Recorded(run))
 
 
-class _NoRecord:
+class _Nowhere:
+    """Takes records, data and keys and lets them go."""
+
     def record(self, source: str, kind: Any, data: Any = b"", **more: Any) -> None:
-        """Keep nothing."""
+        """Keep no record."""
 
+    def append(self, name: str, values: Any) -> None:
+        """Keep no data."""
 
-class _NoKeys:
     def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
         """Let the key go: a replay proves that it could be made, no more."""
 
@@ -215,21 +219,22 @@ def _seed(run: RunFile) -> int | None:
     return int(text) if text else None
 
 
-def _compare_end(
+def _first_difference(
     run: RunFile, journal: Journal, sink: ReplaySink, results: dict[str, Any], relative: float
 ) -> Divergence | None:
-    """Compare what can be seen only at the end: left-over records, data, results."""
-    left = journal.unused(IGNORED_SOURCES)
+    """Return what stopped the journal, or what can be seen only at the end.
+
+    That is left-over records, left-over data and other results.
+    """
+    if isinstance(journal.stopped, DivergenceError):
+        return journal.stopped.divergence
+    left = journal.unused(IGNORED_SOURCES) or sink.missing(_data_names(run))
     if left is not None:
-        source, exchange, kind = left
-        return Divergence(source, exchange, f"a {kind.lower()}", "the end of the run", "")
-    short = sink.missing(_data_names(run))
-    if short is not None:
-        return short
-    if not run.results:
-        return None
+        return left
+    if journal.stopped is not None or not run.results:
+        return None  # an interrupted run: everything that it left was reproduced
     found = compare(run.results[-1], json.loads(json.dumps(results)), relative)
-    return Divergence(found[0], 0, found[1], found[2], "") if found else None
+    return Divergence(found[0], 0, found[1], found[2]) if found else None
 
 
 def _data_names(run: RunFile) -> Iterator[str]:

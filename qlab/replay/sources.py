@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from drivers.core.context import Kind, Status
 from qlab.context import seeded_bytes, sleep_pieces
-from qlab.replay.errors import Divergence, DivergenceError, JournalEndError, shown
+from qlab.replay.errors import Divergence
 from qlab.replay.journal import Journal
 
 __all__ = [
@@ -38,12 +38,11 @@ class ReplayClock:
 
     def now_ns(self) -> int:
         """Return the recorded time."""
-        data, _, _ = self._cursor.take(Kind.CLOCK, "looks at the clock")
-        if len(data) != 8:
-            self._cursor.at -= 1
-            self._cursor.diverge("a wait", "a look at the clock")
+        taken = self._cursor.take(Kind.CLOCK, "looks at the clock")
+        if len(taken.data) != 8:
+            self._cursor.refuse(_wait(taken.requested), "a look at the clock")
         self._cursor.stop_if_aborted()
-        (now,) = struct.unpack("<q", data)
+        (now,) = struct.unpack("<q", taken.data)
         return int(now)
 
     def sleep(self, seconds: float) -> None:
@@ -52,12 +51,15 @@ class ReplayClock:
             self._follow(round(piece * 1e9))
 
     def _follow(self, asked: int) -> None:
-        data, _, requested = self._cursor.take(Kind.CLOCK, f"waits {asked} ns")
-        if data or requested != asked:
-            self._cursor.at -= 1
-            found = "a look at the clock" if data else f"a wait of {requested} ns"
-            self._cursor.diverge(found, f"a wait of {asked} ns")
+        taken = self._cursor.take(Kind.CLOCK, _wait(asked))
+        if taken.data or taken.requested != asked:
+            found = "a look at the clock" if taken.data else _wait(taken.requested)
+            self._cursor.refuse(found, _wait(asked))
         self._cursor.stop_if_aborted()
+
+
+def _wait(nanoseconds: int) -> str:
+    return f"a wait of {nanoseconds} ns"
 
 
 class ReplayEntropy:
@@ -71,18 +73,17 @@ class ReplayEntropy:
     def take(self, stream: str, count: int) -> bytes:
         """Return the next `count` bytes of `stream`."""
         cursor = self._journal.cursor(f"entropy:{stream}")
-        record, _, requested = cursor.take(Kind.ENTROPY, f"takes {count} random bytes")
-        if requested != count:
-            cursor.at -= 1
-            cursor.diverge(f"{requested} random bytes", f"{count} random bytes")
+        taken = cursor.take(Kind.ENTROPY, f"takes {count} random bytes")
+        if taken.requested != count:
+            cursor.refuse(f"{taken.requested} random bytes", f"{count} random bytes")
+        data = taken.data
+        if self._seed is not None:
+            start = self._offsets.get(stream, 0)
+            self._offsets[stream] = start + count
+            data = seeded_bytes(self._seed, stream, start, count)
+            if hashlib.sha256(data).digest() != taken.data:
+                cursor.refuse("the recorded digest", "other bytes from the same seed")
         cursor.stop_if_aborted()
-        if self._seed is None:
-            return record
-        start = self._offsets.get(stream, 0)
-        self._offsets[stream] = start + count
-        data = seeded_bytes(self._seed, stream, start, count)
-        if hashlib.sha256(data).digest() != record:
-            cursor.diverge("the recorded digest", "other bytes from the same seed")
         return data
 
 
@@ -107,10 +108,7 @@ class ReplayRecorder:
             return
         cursor = self._journal.cursor(source, session)
         got = bytes(data)
-        expected, _, _ = cursor.take(kind, f"records {shown(got)}")
-        if expected != got:
-            cursor.at -= 1
-            cursor.diverge(shown(expected), shown(got))
+        cursor.match(cursor.take(kind, f"records {cursor.shown(got)}").data, got)
         cursor.stop_if_aborted()
 
 
@@ -120,38 +118,63 @@ class DataSource(Protocol):
     def data(self, name: str) -> NDArray[Any]:
         """Return the believed rows of ``/data/NAME``."""
 
+    def is_secret(self, name: str) -> bool:
+        """Whether its rows must not be shown."""
+
 
 class ReplaySink:
-    """Compares data, row for row, with what was recorded."""
+    """Compares data, row for row, with what was recorded.
 
-    def __init__(self, source: DataSource, *, ended: bool) -> None:
+    Parameters
+    ----------
+    journal : Journal
+        What a difference stops.
+    source : DataSource
+        The recorded data.
+    relative : float
+        How much floats may differ; integers never do.
+    """
+
+    def __init__(self, journal: Journal, source: DataSource, relative: float) -> None:
+        self._journal = journal
         self._source = source
-        self._ended = ended
+        self._relative = relative
         self._at: dict[str, int] = {}
 
-    def append(self, name: str, values: NDArray[Any]) -> None:
+    def append(self, name: str, values: ArrayLike) -> None:
         """Compare `values` with the next recorded rows of `name`."""
-        start = self._at.get(name, 0)
-        recorded = self._source.data(name)[start : start + len(values)]
-        same = values[: len(recorded)] == recorded
-        if not np.all(same):
-            row = int(np.argmin(np.atleast_1d(same)))
-            raise DivergenceError(f"data:{name}", start + row, str(recorded[row]), str(values[row]))
-        if len(recorded) < len(values):
-            if not self._ended:
-                raise JournalEndError(f"the recorded data end in {name}")
-            raise DivergenceError(
-                f"data:{name}", start + len(recorded), "the end", f"{len(values)} rows more"
-            )
-        self._at[name] = start + len(values)
+        self._journal.go_on()
+        start, recorded = self._at.get(name, 0), self._source.data(name)
+        rows = np.asarray(values, recorded.dtype).reshape(-1, *recorded.shape[1:])
+        expected = recorded[start : start + len(rows)]
+        same = _agree(expected, rows[: len(expected)], self._relative)
+        if not same.all():
+            row = int(np.argmin(same))
+            shown = "secret rows", "others"
+            if not self._source.is_secret(name):
+                shown = str(expected[row]), str(rows[row])
+            self._journal.diverge(f"data:{name}", start + row, *shown)
+        if len(expected) < len(rows):
+            left = len(rows) - len(expected)
+            self._journal.end(f"data:{name}", start + len(expected), f"{left} rows more")
+        self._at[name] = start + len(rows)
 
     def missing(self, names: Iterable[str]) -> Divergence | None:
         """Return the first dataset of which the code gave fewer rows than recorded."""
         for name in names:
             rows, given = len(self._source.data(name)), self._at.get(name, 0)
             if rows > given:
-                return Divergence(f"data:{name}", given, f"{rows} rows", f"{given} rows", "")
+                return Divergence(f"data:{name}", given, f"{rows} rows", f"{given} rows")
         return None
+
+
+def _agree(expected: NDArray[Any], got: NDArray[Any], relative: float) -> NDArray[np.bool_]:
+    """Return for each row whether all of it agrees."""
+    if np.issubdtype(expected.dtype, np.inexact):
+        each = np.isclose(got, expected, rtol=relative, atol=0.0, equal_nan=True)
+    else:
+        each = got == expected
+    return np.asarray(each.all(axis=tuple(range(1, each.ndim))))
 
 
 def compare(

@@ -13,10 +13,12 @@ from drivers.core.errors import (
     ResponseTimeoutError,
 )
 from drivers.core.link import Connect, LineSettings
-from qlab.replay.errors import shown
-from qlab.replay.journal import Cursor, Journal
+from qlab.replay.journal import Cursor, Journal, Taken
 
 __all__ = ["ReplayTransport", "replay_connector"]
+
+_GOOD = (Status.OK, Status.END, Status.AVAILABLE)
+_LINE = -1  # what is noted as requested of a read up to a terminator
 
 
 def replay_connector(source: str, journal: Journal) -> Connect:
@@ -25,9 +27,9 @@ def replay_connector(source: str, journal: Journal) -> Connect:
 
     def connect(address: str, line: LineSettings) -> ReplayTransport:
         cursor = journal.cursor(source, next(sessions))
-        text, status, _ = cursor.take(Kind.OPEN, f"opens {address}")
-        if status is Status.REFUSED:
-            raise NoConnectionError(text.decode(), address=address)
+        opened = cursor.take(Kind.OPEN, f"opens {address}")
+        if opened.status is not Status.OK:
+            raise NoConnectionError(opened.data.decode("utf-8", "replace"), address=address)
         return ReplayTransport(address, cursor, line)
 
     return connect
@@ -36,8 +38,9 @@ def replay_connector(source: str, journal: Journal) -> Connect:
 class ReplayTransport:
     """One recorded session; see `drivers.core.transport.Transport`.
 
-    What is read is a byte stream with end marks, so newer code may read in
-    other pieces than the recorded one; what is written must match exactly.
+    A read that asks for what was asked for in the run gets what the run got. Else
+    the recorded reads are one stream of bytes with end marks, so newer code may
+    read in other pieces. What is written must match exactly.
     """
 
     def __init__(self, address: str, cursor: Cursor, line: LineSettings) -> None:
@@ -45,63 +48,60 @@ class ReplayTransport:
         self.timeout_s = line.timeout_s
         self._cursor = cursor
         self._unread = bytearray()
+        self._ends: list[int] = []  # places in it behind which an end mark stands
+        self._failure: Taken | None = None  # what follows it
         self._closed = False
 
     def write(self, data: bytes) -> None:
         """Compare with what was sent."""
-        cursor = self._cursor
-        at = cursor.exchange
-        expected, status, _ = cursor.take(Kind.WRITE, f"sends {shown(data)}")
-        if expected != data:
-            cursor.at -= 1
-            assert cursor.exchange == at
-            cursor.diverge(*_difference(expected, data))
-        cursor.stop_if_aborted()
-        if status is not Status.OK:
-            text, _, _ = cursor.take(Kind.LOG, "fails to send")
-            self._fail(status, text)
+        taken = self._take(Kind.WRITE, f"sends {self._cursor.shown(data)}")
+        self._cursor.match(taken.data, data)
+        self._cursor.stop_if_aborted()
+        if taken.status is not Status.OK:
+            text = self._cursor.take(Kind.LOG, "fails to send").data
+            self._cursor.stop_if_aborted()
+            _fail(taken.status, text)
 
     def read_until(self, end: bytes) -> bytes:
         """Return a recorded line or message."""
-        if not self._unread and self._next_is_line():
-            return self._take()
+        if self._asks_the_same(_LINE):
+            return self._good(self._read())
         while True:
-            at = self._unread.find(end)
-            if at >= 0:
-                return self._split(at + len(end))
-            whole = self._next_is_line()
-            self._unread += self._take()
-            if whole:
-                return self._split(len(self._unread))
+            stops = self._ends[:1]
+            found = self._unread.find(end)
+            if found >= 0:
+                stops.append(found + len(end))
+            if stops:
+                return self._split(min(stops))
+            self._more()
 
     def read_exactly(self, count: int) -> bytes:
         """Return `count` recorded bytes."""
-        if not self._unread and count:
-            data = self._take()
-            if len(data) == count:
-                return data
-            self._unread += data
+        if self._asks_the_same(count):
+            return self._good(self._read())
         while len(self._unread) < count:
-            self._unread += self._take()
+            self._more()
         return self._split(count)
 
     def read_available(self, wait_s: float = 0.0) -> bytes:
-        """Return what one recorded look at the line gave."""
+        """Return what one recorded look at the line gave, or is left of it."""
         if self._unread:
             return self._split(len(self._unread))
-        return self._take()
+        if self._asks_the_same(0):
+            return self._good(self._read())
+        failure, self._failure = self._failure, None
+        taken = failure or self._read()
+        return taken.data if taken.status is Status.TIMEOUT else self._good(taken)
 
     def status_byte(self) -> int:
         """Return a recorded serial poll."""
-        data, status, _ = self._cursor.take(Kind.STATUS, "polls the status byte")
-        if status is not Status.OK:
-            self._fail(status, data)
-        return data[0]
+        return self._act(Kind.STATUS, "polls the status byte")[0]
 
     def clear(self) -> None:
         """Follow a recorded device clear."""
-        self._unread.clear()
         self._act(Kind.CLEAR, "clears the device")
+        self._unread.clear()
+        self._ends.clear()
 
     def trigger(self) -> None:
         """Follow a recorded trigger."""
@@ -111,52 +111,69 @@ class ReplayTransport:
         """Follow the recorded close."""
         if not self._closed:
             self._closed = True
-            self._cursor.take(Kind.CLOSE, "closes the session")
+            self._take(Kind.CLOSE, "closes the session")
 
-    def _act(self, kind: Kind, doing: str) -> None:
-        text, status, _ = self._cursor.take(kind, doing)
-        if status is not Status.OK:
-            self._fail(status, text)
+    def _act(self, kind: Kind, doing: str) -> bytes:
+        taken = self._take(kind, doing)
+        if taken.status is not Status.OK:
+            _fail(taken.status, taken.data)
+        return taken.data
 
-    def _next_is_line(self) -> bool:
-        cursor = self._cursor
-        return cursor.next_kind() is Kind.READ and cursor.next_status() is Status.END
+    def _take(self, kind: Kind, doing: str) -> Taken:
+        """Take a record that is no read; looks at the line that found nothing may go before."""
+        self._failure = None
+        while self._cursor.next_is_empty_read():
+            self._cursor.take(Kind.READ, doing)
+        return self._cursor.take(kind, doing)
 
-    def _take(self) -> bytes:
-        data, status, _ = self._cursor.take(Kind.READ, "reads")
+    def _read(self) -> Taken:
+        taken = self._cursor.take(Kind.READ, "reads")
         self._cursor.stop_if_aborted()
-        if status not in (Status.OK, Status.END, Status.AVAILABLE):
-            partial = bytes(self._unread)
-            self._unread.clear()
-            self._fail(status, data, partial)
-        return data
+        return taken
 
-    def _fail(self, status: Status, data: bytes, partial: bytes = b"") -> NoReturn:
-        """Raise what the recorded transport raised, in the same words."""
-        if status is Status.TIMEOUT:
-            raise ResponseTimeoutError(
-                f"nothing complete within {self.timeout_s:g} s", partial=partial + data
-            )
-        text = data.decode("utf-8", "replace")
-        if status is Status.LOST:
-            raise ConnectionLostError(text)
-        raise CommunicationError(text)
+    def _asks_the_same(self, requested: int) -> bool:
+        """Whether the next read of the run asked for the same, with nothing left of others."""
+        fresh = not self._unread and self._failure is None
+        return fresh and self._cursor.next_is(Kind.READ, requested=requested)
+
+    def _good(self, taken: Taken) -> bytes:
+        if taken.status not in _GOOD:
+            self._fail_read(taken)
+        return taken.data
+
+    def _more(self) -> None:
+        """Add the next recorded read to the stream, or raise what it raised."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            if failure.status is Status.TIMEOUT:
+                failure = failure._replace(data=self._split(len(self._unread)))
+            self._fail_read(failure)
+        taken = self._read()
+        if taken.status is Status.TIMEOUT:
+            self._unread += taken.data
+            self._failure = taken._replace(data=b"")
+        elif taken.status not in _GOOD:
+            self._failure = taken
+        else:
+            self._unread += taken.data
+            if taken.status is Status.END:
+                self._ends.append(len(self._unread))
 
     def _split(self, count: int) -> bytes:
         data = bytes(self._unread[:count])
         del self._unread[:count]
+        self._ends = [end - count for end in self._ends if end > count]
         return data
 
+    def _fail_read(self, taken: Taken) -> NoReturn:
+        if taken.status is Status.TIMEOUT:
+            raise ResponseTimeoutError(
+                f"nothing complete within {self.timeout_s:g} s", partial=taken.data
+            )
+        _fail(taken.status, taken.data)
 
-def _difference(expected: bytes, got: bytes) -> tuple[str, str]:
-    """Show both messages, from near the first difference if they are long."""
-    if max(len(expected), len(got)) <= 64:
-        return shown(expected), shown(got)
-    same = next(
-        (i for i, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b),
-        min(len(expected), len(got)),
-    )
-    start = max(0, same - 8)
-    return tuple(  # type: ignore[return-value]  # two elements, one for each message
-        f"{len(m)} bytes with {m[start : same + 24]!r} at {start}" for m in (expected, got)
-    )
+
+def _fail(status: Status, text: bytes) -> NoReturn:
+    """Raise what the recorded transport raised, in the same words."""
+    kind = {Status.TIMEOUT: ResponseTimeoutError, Status.LOST: ConnectionLostError}
+    raise kind.get(status, CommunicationError)(text.decode("utf-8", "replace"))
