@@ -221,8 +221,9 @@ class Device:
         t_ns = arrival_ns if arrival_ns > self._busy_ns else self._busy_ns
         self.session = session
         self.t_ns = t_ns
-        self.bring_up(t_ns)
-        if self.faults:
+        if t_ns > self._advanced_ns:
+            self.bring_up(t_ns)
+        if self.faults.armed:
             effect = self.faults.trip(message, arrival_ns)
             if effect.hang_up:
                 for other in list(self.sessions) if self.faults.gone else [session]:

@@ -115,19 +115,25 @@ class Faults:
     ----------
     seed : str
         Seeds the garbage, so that a run can be repeated.
+
+    Attributes
+    ----------
+    armed : bool
+        Whether there is any; looked at before each exchange.
+    gone : bool
+        Whether the device has hung up for good.
     """
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)  # noqa: S311 - garbage has to repeat, not to surprise
         self._armed: list[_Armed] = []
+        self.armed = False
         self.gone = False
-
-    def __bool__(self) -> bool:
-        return bool(self._armed) or self.gone
 
     def arm(self, fault: Fault) -> None:
         """Arm one more fault."""
         self._armed.append(_Armed(fault))
+        self.armed = True
 
     def silent(self, **when: Any) -> None:
         """Let the device not answer; for `when` see `Fault`."""
@@ -154,7 +160,7 @@ class Faults:
     def clear(self) -> None:
         """Disarm everything; a device that was gone is back."""
         self._armed.clear()
-        self.gone = False
+        self.armed = self.gone = False
 
     def trip(self, command: bytes | memoryview, t_ns: int) -> Effect:
         """Return what happens to the exchange that `command` begins at `t_ns`."""

@@ -12,12 +12,13 @@ __all__ = ["BlockReply", "block", "encode", "exponent", "fixed", "quoted"]
 def exponent(digits: int = 8, exponent_digits: int = 2) -> Callable[[float], str]:
     """Return a writer of ``+1.23456789E+01`` with that many digits."""
 
+    style = f"+.{digits}E"
+
     def write(value: float) -> str:
-        text = f"{value:+.{digits}E}"
-        mantissa, mark, power = text.partition("E")
-        if not mark:  # inf and nan have no exponent
-            return text
-        return f"{mantissa}E{power[0]}{power[1:].zfill(exponent_digits)}"
+        text = format(value, style)  # with two digits of exponent, or three above 1E99
+        if exponent_digits > 2 and text[-3] in "+-":
+            return f"{text[:-2]}{text[-2:].zfill(exponent_digits)}"
+        return text
 
     return write
 
