@@ -149,6 +149,7 @@ def run_experiment(
             parse_station(config, station_file.source.name), seed=seed, recorder=tap
         ) as station,
     ):
+        origin = provenance(seed)
         if flag.reason:
             raise RunAbortedError(flag.reason)
         writer = RunWriter.create(
@@ -157,7 +158,7 @@ def run_experiment(
             run_id=run_id,
             start_utc=started,
             config=config,
-            provenance=provenance(seed),
+            provenance=origin,
             datasets=planned.datasets(),
             secret_sources=planned.secret_sources | {"entropy"},
             operational=not simulated,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from qlab.context import Progress
@@ -45,8 +45,9 @@ class _Lines:
 
     def phase(self, title: str, total: int = 0) -> None:
         count = f" ({total})" if total else ""
-        sys.stderr.write(f"{title}{count}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # a terminal that is gone does not end the run
+            sys.stderr.write(f"{title}{count}\n")
+            sys.stderr.flush()
 
     def step(self, note: str = "") -> None:
         """Show nothing: a log has no use for every step."""
