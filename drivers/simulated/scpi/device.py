@@ -7,7 +7,7 @@ from typing import ClassVar
 from drivers.simulated.device import Later
 from drivers.simulated.scpi.commands import command, query
 from drivers.simulated.scpi.engine import ScpiEngine
-from drivers.simulated.scpi.errors import ScpiError
+from drivers.simulated.scpi.errors import ERRORS
 from drivers.simulated.scpi.parameters import Number
 from drivers.simulated.scpi.replies import quoted
 
@@ -109,8 +109,8 @@ class ScpiDevice(ScpiEngine):
     @query("SYSTem:ERRor[:NEXT]")
     def next_error(self) -> str:
         """Return the oldest error and take it from the queue."""
-        error = self.errors.popleft() if self.errors else ScpiError(0)
-        return self.error_format.format(code=error.code, text=quoted(error.text))
+        code, text = self.errors.popleft() if self.errors else (0, ERRORS[0])
+        return self.error_format.format(code=code, text=quoted(text))
 
     @query("SYSTem:ERRor:COUNt")
     def error_count(self) -> int:

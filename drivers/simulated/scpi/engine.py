@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from drivers.simulated.device import Device, Later, Session
 from drivers.simulated.scpi.commands import Command, Setting, collect
-from drivers.simulated.scpi.errors import ScpiError, event_bit
+from drivers.simulated.scpi.errors import ERRORS, ScpiError, event_bit
 from drivers.simulated.scpi.headers import HeaderTree
 from drivers.simulated.scpi.messages import MessageScanner
 from drivers.simulated.scpi.programs import Programs, Step
@@ -62,7 +62,7 @@ class ScpiEngine(Device):
         self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
     ) -> None:
         super().__init__(name, time, terminals, **settings)
-        self.errors: deque[ScpiError] = deque()
+        self.errors: deque[tuple[int, str]] = deque()  # numbers and texts, oldest first
         self.event_status = 0x80  # power on
         self.event_enable = 0
         self.service_mask = 0
@@ -80,7 +80,8 @@ class ScpiEngine(Device):
 
         The methods named by the settings' ``then`` are called for all of them.
         """
-        self.cancel_operation()
+        self._operation_ends_ns = self.t_ns
+        self._complete_at_ns = None
         changed = [setting for setting in self._settings if setting.resets]
         for setting in changed:
             self.values_of[setting.name].update(setting.initial(self))
@@ -98,9 +99,10 @@ class ScpiEngine(Device):
         self._operation_ends_ns = max(self._operation_ends_ns, self.t_ns + round(seconds * 1e9))
 
     def cancel_operation(self) -> None:
-        """End what `start_operation` began, as ABORt does."""
+        """End what `start_operation` began, as ABORt does; what *OPC awaits is then over."""
         self._operation_ends_ns = self.t_ns
-        self._complete_at_ns = None
+        if self._complete_at_ns is not None:
+            self._complete_at_ns = min(self._complete_at_ns, self.t_ns)
 
     @property
     def operation_ends_ns(self) -> int:
@@ -124,10 +126,10 @@ class ScpiEngine(Device):
     def _queue(self, error: ScpiError) -> None:
         self.event_status |= event_bit(error.code)
         if len(self.errors) >= self.error_depth:
-            self.errors[-1] = ScpiError(-350)
+            self.errors[-1] = (-350, ERRORS[-350])
             self.event_status |= event_bit(-350)
         else:
-            self.errors.append(error)
+            self.errors.append((error.code, error.text))
         text = self.complain(error)
         if text and self.session is not None:
             self.session.send(text, self.t_ns)

@@ -19,7 +19,7 @@ _WORTH_KEEPING = 128  # bytes; longer ones hardly ever come again
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One unit of a message, or the error that it is.
+    """One unit of a message, or the number of the error that it is.
 
     `arguments` holds suffixes and values if the unit has no data, else None.
     """
@@ -30,7 +30,7 @@ class Step:
     suffixes: tuple[int, ...] = ()
     tokens: tuple[Token, ...] = ()
     arguments: tuple[Any, ...] | None = None
-    error: ScpiError | None = None
+    error: int = 0
 
     def run(self, device: Any) -> Any:
         """Execute the unit and return the answer of a query, None for a command.
@@ -42,8 +42,7 @@ class Step:
         """
         command = self.command
         if command is None:
-            assert self.error is not None  # what is no command is an error
-            raise self.error
+            raise ScpiError(self.error)
         if self.arguments is not None:
             answer = command.call(device, *self.arguments)
         else:
@@ -91,7 +90,7 @@ class Programs:
                 error = wrong
                 break
         if error is not None:
-            steps.append(Step(None, error=error))
+            steps.append(Step(None, error=error.code))
         return steps
 
     def _step(

@@ -11,7 +11,6 @@ __all__ = ["BlockReply", "block", "encode", "exponent", "fixed", "quoted"]
 
 def exponent(digits: int = 8, exponent_digits: int = 2) -> Callable[[float], str]:
     """Return a writer of ``+1.23456789E+01`` with that many digits."""
-
     style = f"+.{digits}E"
 
     def write(value: float) -> str:

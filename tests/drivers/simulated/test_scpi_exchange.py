@@ -204,6 +204,13 @@ def test_operation_complete_in_its_three_ways(bench):
     assert bench.time.now_ns() - start_ns < 10e6
 
 
+def test_an_aborted_operation_is_complete_and_a_reset_forgets_the_wish_to_know(bench):
+    bench.write(b"*CLS;INIT;*OPC;ABOR")
+    assert bench.ask(b"*ESR?") == b"1"
+    bench.write(b"INIT;*OPC;*RST")
+    assert bench.ask(b"*OPC?;*ESR?") == b"1;0"
+
+
 def test_a_reset_restores_every_setting_and_announces_it(bench):
     bench.write(b"FREQ 5;:SOUR2:FREQ 6;:FUNC SQU;:OUTP2:STAT 1")
     bench.device.retuned.clear()
