@@ -161,7 +161,8 @@ class StampDecoder:
 
         A dummy that is not later in its period than the one before is in another
         period; the first one stands for the first roll-over. (Events between that
-        roll-over and its dummy, with none before, look like events at the start.)
+        roll-over and its dummy look like events at the start, unless the first
+        period had some later in it.)
         """
         import numpy as np
 
