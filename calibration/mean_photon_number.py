@@ -41,7 +41,7 @@ class SenderPath:
     wavelength_m : float
         Vacuum wavelength.
     relative_uncertainty : float
-        Standard uncertainty of the whole chain, relative.
+        Standard uncertainty of the whole chain, relative, but for the readings' scatter.
     """
 
     tap_ratio: float
@@ -83,31 +83,34 @@ def set_mean_photon_number(
     meter: PowerMeter,
     clock: Clock,
     *,
-    readings: int = 10,
-    interval_s: float = 0.05,
+    readings: int = 100,
+    interval_s: float = 0.01,
 ) -> MeanPhotonNumber:
     """Read the bright light and set `attenuators` for `wanted` photons per pulse.
 
-    The light must already shine at the level that `wanted` refers to.
+    The light must already shine at the level that `wanted` refers to. The mean of
+    `readings` readings counts, taken `interval_s` apart; their scatter is part of
+    the uncertainty.
 
     Raises
     ------
     ValueOutOfRangeError
-        If the attenuators cannot reach the value, or there is no light.
+        If the attenuators cannot reach the value, there is no light, or an argument
+        makes no sense.
     """
-    total = 0.0
-    for _ in range(readings):
-        total += meter.power_w
-        clock.sleep(interval_s)
-    monitor_w = total / readings
-    pulse_j = monitor_w / path.tap_ratio / path.pulse_rate_hz
-    photon_j = _PLANCK_J_S * _LIGHT_M_S / path.wavelength_m
-    if monitor_w <= 0.0:
+    if not 0.0 < wanted < math.inf or readings < 2:
+        raise ValueOutOfRangeError(
+            f"{wanted:g} photons per pulse from {readings} readings cannot be set",
+            remedy="ask for a positive number of photons and two readings at least",
+        )
+    monitor_w, scatter_w = _mean_power_w(meter, clock, readings, interval_s)
+    if not 0.0 < monitor_w < math.inf:
         raise ValueOutOfRangeError(
             f"the power meter reads {monitor_w:g} W with the laser on",
             remedy="check the fibre to the power meter and the modulator's bias",
         )
-    bright = pulse_j / photon_j
+    pulse_j = monitor_w / path.tap_ratio / path.pulse_rate_hz
+    bright = pulse_j / (_PLANCK_J_S * _LIGHT_M_S / path.wavelength_m)
     needed_db = 10.0 * math.log10(bright / wanted) - path.fixed_db
     steps = round(needed_db / path.step_db)
     settings = tuple(n * path.step_db for n in _share(steps, len(attenuators)))
@@ -121,9 +124,21 @@ def set_mean_photon_number(
     for attenuator, setting in zip(attenuators, settings, strict=True):
         attenuator.attenuation_db = setting
     realised = bright * 10.0 ** (-(steps * path.step_db + path.fixed_db) / 10.0)
-    return MeanPhotonNumber(
-        wanted, realised, realised * path.relative_uncertainty, monitor_w, settings
-    )
+    relative = math.hypot(path.relative_uncertainty, scatter_w / monitor_w)
+    return MeanPhotonNumber(wanted, realised, realised * relative, monitor_w, settings)
+
+
+def _mean_power_w(
+    meter: PowerMeter, clock: Clock, readings: int, interval_s: float
+) -> tuple[float, float]:
+    """Return the mean of the readings and its standard deviation."""
+    powers = []
+    for _ in range(readings):
+        powers.append(meter.power_w)
+        clock.sleep(interval_s)
+    mean = math.fsum(powers) / readings
+    variance = math.fsum((power - mean) ** 2 for power in powers) / (readings - 1)
+    return mean, math.sqrt(variance / readings)
 
 
 def _share(steps: int, parts: int) -> list[int]:
