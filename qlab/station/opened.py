@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from drivers.core import Instrument, Property
 from drivers.core.context import Clock, Kind, Recorder, Status
 from drivers.core.declared import Endpoint
-from drivers.core.errors import CommunicationError, MisuseError
+from drivers.core.errors import CommunicationError, ConnectionLostError, DriverError, MisuseError
 from drivers.core.link import Connect, LineSettings
 from drivers.core.recording import recording_connector
 from qlab.errors import StationError, UsageError
@@ -337,16 +337,32 @@ class Station:
         """Return what a property is set to, for the guard; None if it cannot be read."""
         return None if self.declared(target).query is None else self.get(target)
 
+    def _set_calmly(self, step: SafeTarget) -> None:
+        """Set a property whatever an exchange that was cut short has left behind."""
+        instrument = self.instrument(step.target.instrument)
+        link = instrument.link
+        link.transport.timeout_s = link.line.timeout_s
+        try:
+            link.transport.clear()  # a late reply
+            instrument.reporting.forget(link)  # an old error
+        except ConnectionLostError:
+            raise
+        except DriverError:
+            pass  # the setting itself shows whether the instrument can be used
+        setattr(endpoint_of(instrument, step.target), step.target.name, step.value)
+
     def _make_safe(self, step: SafeTarget, timeout_s: float) -> None:
-        """Take one step, with less patience than usual."""
+        """Take one step, with less patience than usual; again if the session broke."""
         name = step.target.instrument
         link = self._closed_instrument(name).link
         usual = link.line
         link.line = replace(usual, timeout_s=min(usual.timeout_s, timeout_s))
         try:
-            instrument = self.instrument(name)
-            link.transport.timeout_s = link.line.timeout_s
-            setattr(endpoint_of(instrument, step.target), step.target.name, step.value)
+            try:
+                self._set_calmly(step)
+            except ConnectionLostError:
+                link.close()
+                self._set_calmly(step)
         finally:
             link.line = usual
             if link.is_open:

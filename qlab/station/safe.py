@@ -87,12 +87,16 @@ def walk(
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Let Ctrl-C come to nothing meanwhile; only the main thread hears it anyway."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let Ctrl-C come to nothing meanwhile; only the main thread hears it anyway.
+
+    A handler that raises nothing stays, such as that of a run, which takes note.
+    """
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not raises or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)

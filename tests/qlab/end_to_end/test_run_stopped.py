@@ -15,6 +15,7 @@ from drivers.core.context import Kind
 from qlab.context import AbortFlag, SilentProgress
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
+from qlab.runfile.writer import RunWriter
 from qlab.runner import run_experiment
 from qlab.station import Station, parse_station
 
@@ -238,3 +239,37 @@ def test_an_ignored_signal_stays_ignored():
     finally:
         signal.signal(signal.SIGHUP, before)
     assert not flag.reason
+
+
+@pytest.fixture
+def press_at(monkeypatch):
+    """Return a function that has Ctrl-C pressed at the N-th record of the next run."""
+    record = RunWriter.record
+    state = {"count": 0, "nth": 0}
+
+    def counted(self, *arguments, **more):
+        record(self, *arguments, **more)
+        state["count"] += 1
+        if state["count"] == state["nth"]:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunWriter, "record", counted)
+    return lambda nth: state.update(count=0, nth=nth)
+
+
+def test_at_any_record(tmp_path, capsys, press_at):
+    """Also between a question and its answer, or with an error not yet read."""
+    file = parse_station(bench_text(), "bench")
+    whole = tmp_path / "whole.h5"
+    assert run_experiment("bb84", file, whole, seed=5).status is RunStatus.COMPLETE
+    found = records(whole)
+    end = next(n for n, r in reversed(list(enumerate(found))) if r.kind is Kind.MESSAGE)
+    asked = [n for n in range(end) if found[n].kind is Kind.WRITE and found[n].data[-2:] == b"?\n"]
+    rng = random.Random(4)
+    for nth in [*rng.sample(asked, 8), *rng.sample(range(end), 8)]:
+        path = tmp_path / f"run{nth}.h5"
+        press_at(found[nth].sequence + 1)
+        outcome = run_experiment("bb84", file, path, seed=5)
+        assert outcome.status is RunStatus.ABORTED, found[nth]
+        check_file(capsys, path, RunStatus.ABORTED)
+        assert records(path)[: nth + 1] == found[: nth + 1]

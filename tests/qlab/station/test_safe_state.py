@@ -79,6 +79,20 @@ def test_an_instrument_that_is_gone_for_good(bright):
     assert all(step.done for step in others)
 
 
+def test_a_dropped_connection_is_opened_again(bright):
+    bright.bench.devices["laser"].faults.hang_up()
+    assert all(step.done for step in bright.to_safe_state())
+    assert state(bright) == (False, pytest.approx(40.0), pytest.approx(45.0))
+
+
+def test_what_an_interrupted_exchange_left_behind_is_dropped(bright):
+    """A question without its answer, and an error that nobody has read."""
+    bright.instrument("laser").link.write(b"OUTP1:STAT?")
+    bright.instrument("attenuators").link.write(b"INP1:ATT 1e6DB")
+    assert all(step.done for step in bright.to_safe_state())
+    assert state(bright) == (False, pytest.approx(40.0), pytest.approx(45.0))
+
+
 def test_patience_is_back_to_normal_afterwards(bright):
     link = bright.instrument("laser").link
     before = link.line
@@ -144,6 +158,9 @@ def test_nothing_is_recorded_by_what_hangs_after_the_deadline(small_file):
         def write(self, data):
             release.wait(20.0)
             held.write(data)
+
+        def clear(self):
+            held.clear()
 
         def close(self):
             held.close()
