@@ -7,7 +7,7 @@ the unit in the name; optical powers that are set are in dBm, as on the panel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -125,8 +125,11 @@ class TimeTagger(Protocol):
     def start(self, duration_s: float) -> None:
         """Start to stamp all lines for `duration_s`, which is rounded up to the unit's step."""
 
-    def collect(self, clock: Clock) -> Iterator[StampBlock]:
-        """Yield what has been stamped since `start` until its time is over."""
+    def collect(self, clock: Clock) -> Generator[StampBlock, None, None]:
+        """Yield what has been stamped since `start` until its time is over.
+
+        Closed before that, it stops the acquisition.
+        """
 
     def abort(self) -> None:
         """Stop an acquisition and drop what is left of it."""

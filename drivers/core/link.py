@@ -153,6 +153,14 @@ class Link:
                 self._owed |= isinstance(error, ResponseTimeoutError)
                 raise error.located(self.name, self.address) from None
 
+    def read_available(self, wait_s: float = 0.0) -> bytes:
+        """Read what has arrived; wait at most `wait_s` for the first byte; may be empty."""
+        with self.lock:
+            try:
+                return self.transport.read_available(wait_s)
+            except DriverError as error:
+                raise error.located(self.name, self.address) from None
+
     def query(self, request: bytes) -> str:
         """Send one line and return the line that answers it."""
         return self._repeat(request, self._read_line)

@@ -142,7 +142,7 @@ class ReplyText:
 
     def forget(self, link: Link) -> None:
         """Drop whatever is left on the line."""
-        link.transport.read_available()
+        link.read_available()
 
     def send(self, link: Link, command: str) -> None:
         """Send `command` and read its reply."""
@@ -162,7 +162,7 @@ class NoReporting:
 
     def forget(self, link: Link) -> None:
         """Drop whatever is left on the line."""
-        link.transport.read_available()
+        link.read_available()
 
     def send(self, link: Link, command: str) -> None:
         """Send `command`; a property with `read_back` verifies it."""

@@ -38,12 +38,12 @@ class _Acknowledged:
 
     def forget(self, link: Link) -> None:
         """Drop whatever is left on the line."""
-        link.transport.read_available()
+        link.read_available()
 
     def send(self, link: Link, command: str) -> None:
         """Send `command` and raise if the answer, where there is one, is not ``1``."""
         with link.lock:
-            link.transport.read_available()
+            link.read_available()
             link.write(command.encode("ascii"))
             reply = _what_comes(link, _ANSWER_S).strip().decode("ascii", "replace")
         if reply not in ("", "1"):
@@ -266,8 +266,8 @@ class ThorlabsMBX(Instrument):
 
 def _what_comes(link: Link, wait_s: float) -> bytes:
     """Read what comes within `wait_s`, up to the first silence."""
-    reply = piece = link.transport.read_available(wait_s)
+    reply = piece = link.read_available(wait_s)
     while piece and len(reply) < 1024:
-        piece = link.transport.read_available(_QUIET_S)
+        piece = link.read_available(_QUIET_S)
         reply += piece
     return reply

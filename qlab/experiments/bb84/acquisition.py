@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -230,11 +231,12 @@ class Acquisition:
         self._role("generator_alice").trigger()
         ticks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         lines: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
-        for stamps in tagger.collect(self._ctx.clock):
-            ticks.append(stamps.ticks)
-            lines.append(stamps.channels)
-            self._ctx.data.append("timestamps", stamps.ticks)
-            self._ctx.data.append("detectors", stamps.channels)
+        with closing(tagger.collect(self._ctx.clock)) as stream:
+            for stamps in stream:
+                ticks.append(stamps.ticks)
+                lines.append(stamps.channels)
+                self._ctx.data.append("timestamps", stamps.ticks)
+                self._ctx.data.append("detectors", stamps.channels)
         self.live_s += light_s
         times = np.concatenate(ticks)
         self._ctx.data.append("block_events", np.array([times.size], np.int64))
