@@ -10,12 +10,12 @@ from pyvisa.rname import InvalidResourceName, ResourceName
 
 from drivers.core.errors import MisuseError
 from drivers.core.registry import simulator_class
+from drivers.core.resource_names import canonical
 from drivers.simulated.device import Device, DevicePort
 from drivers.simulated.plant.link import LinkPlant
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.port import Connector, Port
 from drivers.simulated.time import BenchTime
-from drivers.simulated.visa_session import canonical
 
 __all__ = ["Bench", "DeviceSpec", "PlantSpec", "build_bench", "connector_of"]
 

@@ -23,9 +23,10 @@ from pyvisa.constants import (
 from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISAEventContext, VISAHandler, VISARMSession, VISASession
 
+from drivers.core.resource_names import canonical
 from drivers.simulated.port import SessionLost
 from drivers.simulated.time import BenchTime
-from drivers.simulated.visa_session import OpenSession, Resource, VisaFailure, canonical
+from drivers.simulated.visa_session import OpenSession, Resource, VisaFailure
 
 __all__ = ["VisaControl"]
 

@@ -21,10 +21,11 @@ from pyvisa.constants import (
 from pyvisa.typing import VISASession
 from pyvisa.util import LibraryPath
 
+from drivers.core.resource_names import canonical, written
 from drivers.simulated.port import Port, SessionLost
 from drivers.simulated.time import BenchTime
 from drivers.simulated.visa_control import VisaControl
-from drivers.simulated.visa_session import OpenSession, Resource, VisaFailure, canonical, written
+from drivers.simulated.visa_session import OpenSession, Resource, VisaFailure
 
 __all__ = ["SimulatedVisaLibrary"]
 

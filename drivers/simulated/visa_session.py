@@ -19,7 +19,7 @@ from pyvisa.constants import (
 
 from drivers.simulated.port import MESSAGE_BASED, Port, PortSession
 
-__all__ = ["OpenSession", "Resource", "VisaFailure", "canonical", "written"]
+__all__ = ["OpenSession", "Resource", "VisaFailure"]
 
 _IS_READ_ONLY = StatusCode.error_attribute_read_only
 _UNSUPPORTED = StatusCode.error_nonsupported_attribute
@@ -38,35 +38,6 @@ class VisaFailure(Exception):  # noqa: N818 - becomes a VISA status, never reach
     def __init__(self, status: StatusCode) -> None:
         super().__init__(status)
         self.status = status
-
-
-def written(name: str) -> str:
-    """Return a resource name as VISA writes it, all parts given, USB ids in hexadecimal.
-
-    Raises
-    ------
-    pyvisa.rname.InvalidResourceName
-        If it is no resource name.
-    """
-    parsed = rname.ResourceName.from_string(name)
-    for part in ("manufacturer_id", "model_code"):
-        if hasattr(parsed, part):
-            try:
-                setattr(parsed, part, f"0x{int(getattr(parsed, part), 0):04X}")
-            except ValueError:
-                raise rname.InvalidResourceName(f"{name}: {part} is no number") from None
-    return str(parsed)
-
-
-def canonical(name: str) -> str:
-    """Return a resource name in the one form in which names are compared.
-
-    Raises
-    ------
-    pyvisa.rname.InvalidResourceName
-        If it is no resource name.
-    """
-    return written(name) if "/" in name else written(name.upper()).upper()
 
 
 class Resource:
