@@ -35,15 +35,16 @@ def provenance(seed: int | None) -> dict[str, str]:
 
 def platform_mark() -> str:
     """Return what floating-point results may depend on besides the code."""
+    found = _versions()
     return json.dumps(
         {
             "machine": platform.machine(),
             "processor": _processor(),
             "system": platform.system(),
             "python": platform.python_version(),
-            "numpy": _versions()["numpy"],
-            "scipy": _versions()["scipy"],
-            "numba": _versions()["numba"],
+            "numpy": found["numpy"],
+            "scipy": found["scipy"],
+            "numba": found["numba"],
         },
         sort_keys=True,
     )
