@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calibration.settling import wait_until_settled
 from drivers.core.context import Clock
 from drivers.core.errors import ValueOutOfRangeError
 from drivers.roles import Attenuator, PowerMeter
@@ -90,13 +91,15 @@ def set_mean_photon_number(
 
     The light must already shine at the level that `wanted` refers to. The mean of
     `readings` readings counts, taken `interval_s` apart; their scatter is part of
-    the uncertainty.
+    the uncertainty. It ends when the attenuators have arrived.
 
     Raises
     ------
     ValueOutOfRangeError
         If the attenuators cannot reach the value, there is no light, or an argument
         makes no sense.
+    InstrumentFaultError
+        If an attenuator does not arrive.
     """
     if not 0.0 < wanted < math.inf or readings < 2:
         raise ValueOutOfRangeError(
@@ -123,6 +126,7 @@ def set_mean_photon_number(
         )
     for attenuator, setting in zip(attenuators, settings, strict=True):
         attenuator.attenuation_db = setting
+    wait_until_settled(attenuators, clock)
     realised = bright * 10.0 ** (-(steps * path.step_db + path.fixed_db) / 10.0)
     relative = math.hypot(path.relative_uncertainty, scatter_w / monitor_w)
     return MeanPhotonNumber(wanted, realised, realised * relative, monitor_w, settings)

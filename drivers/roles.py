@@ -48,6 +48,9 @@ class Attenuator(Protocol):
     #: Whether light passes the shutter.
     output: bool
     wavelength_m: float
+    #: Whether filter and shutter are where they were sent; until then light may pass
+    #: that the settings do not admit.
+    settled: bool
 
 
 class WaveformChannel(Protocol):

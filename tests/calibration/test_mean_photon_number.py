@@ -44,6 +44,7 @@ class Meter:
 class Attenuator:
     def __init__(self):
         self.attenuation_db = 45.0
+        self.settled = True
 
 
 def calibrate(wanted=0.5, meter=None, path=PATH, attenuators=2, **options):
@@ -118,6 +119,21 @@ def test_the_readings_are_averaged_over_time_and_their_scatter_is_in_the_uncerta
     both = set_mean_photon_number(0.5, PATH, units, meter, clock, readings=10)
     expected = found.realised * math.hypot(0.05, 0.025 / 3)
     assert both.standard_uncertainty == pytest.approx(expected)
+
+
+def test_it_ends_when_the_filters_have_arrived():
+    class Slow(Attenuator):
+        @property
+        def settled(self):
+            return self.attenuation_db == 45.0 or clock.now_ns() >= 4_000_000_000
+
+        @settled.setter
+        def settled(self, value):
+            pass
+
+    clock = Clock()
+    set_mean_photon_number(0.5, PATH, [Slow(), Attenuator()], Meter(4e-7), clock)
+    assert clock.now_ns() == pytest.approx(4_000_000_000, abs=20_000_000)
 
 
 @pytest.mark.parametrize("power_w", [0.0, -1e-9, math.inf, math.nan])
