@@ -13,6 +13,7 @@ __all__ = [
     "UsageError",
     "exit_code",
     "one_line",
+    "printable",
     "remedy_of",
 ]
 
@@ -131,9 +132,20 @@ def remedy_of(error: BaseException) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what happened, without the remedy, in one line."""
+    """Return what happened, without the remedy, in one printable line."""
     text = str(error) or type(error).__name__
     remedy = remedy_of(error)
     if remedy:
         text = text.removesuffix(f"; {remedy}")
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything but printable characters and blanks spelt out.
+
+    Texts from instruments and files may hold what steers a terminal or turns the
+    direction of writing; a line end among them could forge a line of ours.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -11,7 +11,7 @@ import click
 
 from qlab import __version__
 from qlab.cli.output import Invocation, report_error
-from qlab.errors import ExitCode, QlabError, UsageError, exit_code
+from qlab.errors import ExitCode, QlabError, UsageError, exit_code, printable
 
 __all__ = ["cli", "main"]
 
@@ -93,7 +93,8 @@ def _run(arguments: list[str]) -> int:
         if known.debug:
             import traceback
 
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                click.echo(printable(line), err=True)
         failure = _explained(error)
         report_error(failure, known)
         return int(exit_code(failure))

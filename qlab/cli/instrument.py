@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -174,14 +175,11 @@ def query(name: str, command: str, station: str | None, as_json: bool) -> None:
     from qlab.station import open_station
 
     question = command.strip()
-    if (
-        "?" not in question
-        or ";" in question
-        or not (question.isascii() and question.isprintable())
-    ):
+    if not re.fullmatch(r"[!-~]+\?( [ -~]*)?", question) or ";" in question:
         raise UsageError(
             f"{command!r} is not one question",
-            remedy="ask with one command that has a question mark; set with `qlab instrument set`",
+            remedy="a question is one command with ? at its end, then its arguments, if any; "
+            "set with `qlab instrument set`",
         )
     with open_station(station) as opened:
         reply = opened.instrument(name).ask(question)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from qlab.errors import exit_code, one_line, remedy_of
+from qlab.errors import exit_code, one_line, printable, remedy_of
 
 __all__ = [
     "Invocation",
@@ -77,7 +78,8 @@ def emit(schema: str, data: Mapping[str, Any], text: Callable[[], str], as_json:
         The object, without its schema. What JSON does not have is written
         nearest to it: NaN and infinity as null, other objects as text.
     text : callable
-        Gives the same for a person.
+        Gives the same for a person; of unprintable characters only line ends are
+        printed as they are.
     as_json : bool
         Which of the two.
     """
@@ -85,7 +87,7 @@ def emit(schema: str, data: Mapping[str, Any], text: Callable[[], str], as_json:
     if as_json:
         click.echo(_dumps({"schema": schema, **data}))
     else:
-        click.echo(text())
+        click.echo("\n".join(printable(line) for line in text().split("\n")))
 
 
 def report_error(error: BaseException, known: Invocation) -> None:
@@ -93,7 +95,7 @@ def report_error(error: BaseException, known: Invocation) -> None:
     click.echo(f"error: {one_line(error)}", err=True)
     remedy = remedy_of(error)
     if remedy:
-        click.echo(f"remedy: {remedy}", err=True)
+        click.echo(f"remedy: {printable(remedy)}", err=True)
     if known.as_json and not known.emitted:
         facts = {
             "schema": "qlab.error/1",
@@ -119,7 +121,14 @@ def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
 
 
 def _dumps(data: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(data), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_plain(data), ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    return re.sub(r"[^ -~]", lambda sign: _escaped(sign[0]), text)
+
+
+def _escaped(sign: str) -> str:
+    return sign if sign.isprintable() else json.dumps(sign)[1:-1]
 
 
 def _plain(value: Any) -> Any:

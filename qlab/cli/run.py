@@ -79,6 +79,8 @@ def bb84(
         )
     if outcome.error is not None:
         _report_end(outcome, path)
+        if outcome.unsafe is not None:
+            raise outcome.unsafe from outcome.error
         raise outcome.error
     results = {"run_file": str(path), **outcome.results}
     emit("qlab.run.bb84/1", results, lambda: bb84_summary(results), as_json)
@@ -97,7 +99,8 @@ def _report_end(outcome: Outcome, path: Path) -> None:
 
     click.echo(f"run file: {path} ({outcome.status.value})", err=True)
     if outcome.unsafe is not None:
-        state = one_line(outcome.unsafe)
+        assert outcome.error is not None
+        state = one_line(outcome.error)
     elif outcome.results["safe_state"]:
         state = "all outputs are in their safe state"
     else:

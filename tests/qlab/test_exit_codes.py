@@ -12,6 +12,7 @@ from qlab.errors import (
     UsageError,
     exit_code,
     one_line,
+    printable,
     remedy_of,
 )
 from qlab.runfile import errors as runfile
@@ -64,6 +65,22 @@ def test_one_line_and_remedy(error):
     assert remedy_of(error) == "mend it"
     assert one_line(error).endswith("it broke")
     assert "\n" not in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("21 °C, Ω, 検出器", "21 °C, Ω, 検出器"),
+        ("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"),
+        ("\x9b31m\x7f", "\\x9b31m\\x7f"),
+        ("a\r\n\tb", "a\\r\\n\\tb"),
+        ("key \u202etif", "key \\u202etif"),
+        ("\udce9", "\\udce9"),
+    ],
+)
+def test_what_could_steer_a_terminal_is_spelt_out(text, shown):
+    assert printable(text) == shown
+    assert one_line(QlabError(f"said {text}")) == f"said {printable(' '.join(text.split()))}"
 
 
 def test_an_error_without_words_has_its_name():

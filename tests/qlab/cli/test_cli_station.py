@@ -213,10 +213,36 @@ def test_set_within_and_against_limits(qlab, pair):
 def test_query_asks_and_never_sets(qlab, pair):
     code, out, _ = qlab("instrument", "query", "bias", "MZM:MODE?", "--station", pair)
     assert (code, out) == (0, "0\n")
-    for command in ("OUTP1:STAT 1", "OUTP1:STAT 1;STAT?", "*IDN?\nOUTP1:STAT 1"):
+    for command in (
+        "OUTP1:STAT 1",
+        "OUTP1:STAT 1;STAT?",
+        "*IDN?\nOUTP1:STAT 1",
+        'DISP:TEXT "ok?"',
+        "OUTP1:STAT 1?",
+        "?",
+        "",
+    ):
         code, _, err = qlab("instrument", "query", "laser", command, "--station", pair)
         assert code == 2
         assert "is not one question" in err
+
+
+def test_a_question_may_have_arguments(qlab, pair):
+    code, out, _ = qlab("instrument", "query", "laser", "SOUR1:POW? MAX", "--station", pair)
+    assert (code, float(out)) == (0, 15.5)
+
+
+def test_replies_cannot_steer_the_terminal(qlab, pair, monkeypatch):
+    class Rude:
+        def ask(self, question):
+            return "\x1b[2J\x9b1m\u202eok"
+
+    monkeypatch.setattr("qlab.station.opened.Station.instrument", lambda *_: Rude())
+    command = ("instrument", "query", "laser", "*IDN?", "--station", pair)
+    assert qlab(*command)[1] == "\\x1b[2J\\x9b1m\\u202eok\n"
+    out = qlab(*command, "--json")[1]
+    assert all(part.isprintable() for part in out.splitlines())
+    assert json.loads(out)["reply"] == "\x1b[2J\x9b1m\u202eok"
 
 
 def real_station(tmp_path, address):
