@@ -43,7 +43,7 @@ __all__ = [
     "sleep_pieces",
 ]
 
-#: A wait is cut into pieces of this length, so that an abort is noticed in time.
+#: A wait is cut into slices of this length, so that an abort is noticed in time.
 _SLICE_S = 0.1
 
 
@@ -120,9 +120,10 @@ class Tap:
 class RunClock:
     """The run's time with a record of every look at it."""
 
-    def __init__(self, clock: Clock, recorder: Recorder) -> None:
+    def __init__(self, clock: Clock, recorder: Recorder, flag: AbortFlag) -> None:
         self._clock = clock
         self._record = recorder.record
+        self._flag = flag
 
     def now_ns(self) -> int:
         """Return nanoseconds since the start of the run."""
@@ -133,12 +134,16 @@ class RunClock:
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass, in pieces that an abort can end."""
         for piece in sleep_pieces(seconds):
-            self._clock.sleep(piece)
+            slices = max(1, math.ceil(piece / _SLICE_S))
+            for _ in range(slices):
+                self._clock.sleep(piece / slices)
+                if self._flag.reason:
+                    break
             self._record("clock", Kind.CLOCK, requested=round(piece * 1e9))
 
 
 def sleep_pieces(seconds: float) -> list[float]:
-    """Cut a wait into equal pieces of at most 0.1 s, or a hundredth where that is longer."""
+    """Cut a wait into the equal pieces that are recorded: of 0.1 s, but at most a hundred."""
     count = min(100, max(1, math.ceil(seconds / _SLICE_S)))
     return [max(seconds, 0.0) / count] * count
 

@@ -61,6 +61,28 @@ class KeyStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_folder()
 
+    def prepare(self) -> None:
+        """Make the folder, and see that only its owner can read it and that it takes files.
+
+        Raises
+        ------
+        QlabError
+            If it cannot be made or written, or others can read it.
+        """
+        try:
+            if not self.folder.exists():
+                self.folder.mkdir(mode=0o700, parents=True)
+            if os.name == "posix" and self.folder.stat().st_mode & 0o077:
+                raise QlabError(
+                    f"others can read the key store {self.folder}",
+                    remedy=f"chmod 700 {self.folder}, or choose another folder",
+                )
+            probe = self.folder / f".probe-{os.getpid()}"
+            _write_new(probe, b"")
+            probe.unlink()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
     def add(self, record: KeyRecord, packed: bytes) -> Path:
         """Store a key: ``ID.key`` holds the packed bits, ``ID.json`` the record.
 
@@ -69,21 +91,23 @@ class KeyStore:
         QlabError
             If a key of this id is there already, or the folder cannot be written.
         """
+        self.prepare()
         path = self.folder / f"{record.key_id}.key"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
             _write_new(path, packed)
             text = json.dumps(asdict(record), indent=2, sort_keys=True) + "\n"
             _write_new(path.with_suffix(".json"), text.encode())
         except FileExistsError:
             raise QlabError(f"there is a key {record.key_id} in {self.folder} already") from None
         except OSError as error:
-            raise QlabError(
-                f"the key cannot be stored in {self.folder}: {error.strerror}",
-                remedy="set QLAB_KEYS to a folder that you can write to",
-            ) from None
+            raise self._unwritable(error) from None
         return path
+
+    def _unwritable(self, error: OSError) -> QlabError:
+        return QlabError(
+            f"keys cannot be stored in {self.folder}: {error.strerror}",
+            remedy="set QLAB_KEYS to a folder that you can write to",
+        )
 
     def records(self) -> list[KeyRecord]:
         """Return the records of all keys, oldest id first."""

@@ -124,6 +124,8 @@ def run_experiment(
         If the call makes no sense for this station.
     RunFileError
         If the file exists or cannot be written.
+    QlabError
+        If the key store cannot be written.
     """
     simulated = station_file.simulation is not None
     if seed is not None and not simulated:
@@ -136,12 +138,13 @@ def run_experiment(
     if simulated and seed is None:
         seed = secrets.randbits(63)
     planned = experiment(name)(station_file, overrides or {})
-    config = toml_text({**station_file.document, name: planned.table})
+    config = toml_text({**_resolved(station_file), name: planned.table})
     started = datetime.now(UTC)
     flag = AbortFlag()
     tap = Tap(flag)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     keys = _Keys(key_store or KeyStore())
+    keys.prepare()
     outcome: Outcome | None = None
     with (
         _signals(flag),
@@ -160,7 +163,7 @@ def run_experiment(
             config=config,
             provenance=origin,
             datasets=planned.datasets(),
-            secret_sources=planned.secret_sources | {"entropy"},
+            secret_sources=planned.secret_sources | {"entropy", "key"},
             operational=not simulated,
             clock=station.clock.now_ns,
         )
@@ -168,7 +171,7 @@ def run_experiment(
             tap.attach(writer)
             ctx = RunContext(
                 station=station,
-                clock=RunClock(station.clock, tap),
+                clock=RunClock(station.clock, tap, flag),
                 entropy=SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap),
                 recorder=tap,
                 data=_FileSink(writer),
@@ -185,6 +188,8 @@ def run_experiment(
                     writer.close(RunStatus.FAILED)
         if outcome.status is RunStatus.COMPLETE:
             keys.store(run_id, fit_for_use=not station.simulated)
+    if outcome.error is not None and not isinstance(outcome.error, (Exception, KeyboardInterrupt)):
+        raise outcome.error
     return outcome
 
 
@@ -207,7 +212,7 @@ def conduct(
         raise
     except RunAbortedError as stop:
         status, error = RunStatus.ABORTED, stop
-    except (Exception, KeyboardInterrupt) as failure:  # noqa: BLE001 - reported in the outcome
+    except BaseException as failure:  # noqa: BLE001 - also sys.exit in a driver must end safe
         status, error = RunStatus.FAILED, failure
     if error is not None:
         results = {"error": one_line(error), "error_type": type(error).__name__}
@@ -219,8 +224,22 @@ def conduct(
         results["safe_state"] = [
             {"target": step.target, "value": step.value, "error": step.error} for step in steps
         ]
-        ctx.station.close()
+        try:
+            ctx.station.close()
+        except fatal:
+            raise
+        except Exception as failure:  # noqa: BLE001 - the results are worth more than a clean line
+            results["close_error"] = one_line(failure)
     return Outcome(status, results, error)
+
+
+def _resolved(station_file: StationFile) -> dict[str, Any]:
+    """Return the station's document with everything that defaults would fill in."""
+    if station_file.simulation is None:
+        return dict(station_file.document)
+    from qlab.station.simulation import resolved_document
+
+    return resolved_document(station_file)
 
 
 class _Keys:
@@ -229,6 +248,10 @@ class _Keys:
     def __init__(self, key_store: KeyStore) -> None:
         self._key_store = key_store
         self._held: list[tuple[SecretBits, KeyFacts]] = []
+
+    def prepare(self) -> None:
+        """Fail before there is light, not after there is a key."""
+        self._key_store.prepare()
 
     def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
         self._held.append((key, facts))

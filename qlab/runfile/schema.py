@@ -195,7 +195,8 @@ def time_tag_columns(
     tick_s : tuple of int
         The tick in seconds, numerator and denominator.
     secret : bool
-        Whether the detectors that clicked are raw key. The time stamps never are.
+        Whether they are raw key. Both columns then are: where the detectors' delays
+        differ, a time stamp can tell which of them clicked.
 
     Returns
     -------
@@ -204,6 +205,6 @@ def time_tag_columns(
     """
     tick: dict[str, Attribute] = {"tick_s": tick_s}
     return (
-        DatasetSpec(f"{name}/timestamps", "<i8", tick, chunk=TIME_TAG_CHUNK),
+        DatasetSpec(f"{name}/timestamps", "<i8", tick, secret=secret, chunk=TIME_TAG_CHUNK),
         DatasetSpec(f"{name}/detectors", "u1", {}, secret=secret, chunk=TIME_TAG_CHUNK),
     )

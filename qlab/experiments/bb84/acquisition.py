@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +15,8 @@ from calibration.mean_photon_number import (
     SenderPath,
     set_mean_photon_number,
 )
-from drivers.core.errors import InstrumentFaultError
+from calibration.settling import wait_until_settled
+from drivers.core.errors import InstrumentFaultError, MisuseError
 from protocols.bb84.settings import (
     AliceSettings,
     alice_entropy_bytes,
@@ -41,6 +42,10 @@ __all__ = ["Acquisition", "Block", "BlockPlan", "NoSignalError", "block_plans", 
 _SHORT_RECORD = 64
 #: Time that the tagger listens beyond the light, for delays and triggers.
 _MARGIN_S = 0.01
+#: An instrument that is on its way is asked this often.
+_POLL_S = 0.5
+#: A detector this near to its temperature is ready.
+_TEMPERATURE_TOLERANCE_K = 0.5
 #: Bins of a slot in the search for the detectors' delays.
 _DELAY_BINS = 50
 
@@ -62,7 +67,7 @@ class Block:
     plan: BlockPlan
     detections: Detections
     events: int
-    delays_s: tuple[float, float]
+    delay_s: float
 
 
 def block_plans(entropy: Entropy, options: Bb84Options) -> Iterator[BlockPlan]:
@@ -103,10 +108,22 @@ class Acquisition:
 
     def prepare(self) -> MeanPhotonNumber:
         """Bring every instrument to its working point; the light is on afterwards."""
+        self._check_memory()
         self._check_reference()
         self._set_detectors()
         self._set_generators()
         return self._set_light()
+
+    def _check_memory(self) -> None:
+        samples = self._options.block_slots * self._options.samples_per_slot
+        generator = self._role("generator_alice")
+        if samples > generator.memory_samples:
+            raise MisuseError(
+                f"a block of {samples} samples does not fit its memory of "
+                f"{generator.memory_samples}",
+                remedy="lower block_slots in [bb84]",
+                instrument=generator.path,
+            )
 
     def _check_reference(self) -> None:
         if not self._role("reference").locked:
@@ -131,6 +148,16 @@ class Acquisition:
         for detector, bias_v in zip(self._role("detectors"), options.detector_bias_v, strict=True):
             detector.temperature_c = options.detector_temperature_c
             detector.bias_v = bias_v
+        self._ctx.progress.phase("detectors cool")
+        wanted_c = options.detector_temperature_c
+        for detector in self._role("detectors"):
+            self._wait(
+                lambda box=detector: abs(box.temperature_c - wanted_c) <= _TEMPERATURE_TOLERANCE_K,
+                options.detector_timeout_s,
+                detector.path,
+                f"not at {wanted_c:g} degC",
+                "check the cooler; `qlab instrument get` shows the temperature",
+            )
 
     def _set_generators(self) -> None:
         rate = self._options.slot_rate_hz * self._options.samples_per_slot
@@ -155,6 +182,7 @@ class Acquisition:
             attenuator.wavelength_m = options.wavelength_m
             attenuator.attenuation_db = options.attenuator_highest_db
             attenuator.output = True
+        wait_until_settled(self._role("attenuators"), clock)
         monitor, laser = self._role("monitor"), self._role("laser")
         monitor.wavelength_m = options.wavelength_m
         laser.wavelength_m = options.wavelength_m
@@ -191,25 +219,36 @@ class Acquisition:
             channel.output = True
 
     def _lock_bias(self) -> None:
-        bias, clock = self._role("bias"), self._ctx.clock
+        bias = self._role("bias")
         bias.mode = self._options.bias_point
         self._ctx.progress.phase("modulator bias locks")
+        self._wait(
+            lambda: bias.stable,
+            self._options.bias_timeout_s,
+            bias.path,
+            "the bias is not stable",
+            "check the light at its tap and the operating point",
+        )
+
+    def _wait(
+        self, ready: Callable[[], bool], timeout_s: float, path: str, state: str, remedy: str
+    ) -> None:
+        """Wait until `ready`, and name the instrument at `path` if that takes too long."""
+        clock = self._ctx.clock
         start = clock.now_ns()
-        while not bias.stable:
-            if clock.now_ns() - start > self._options.bias_timeout_s * 1e9:
+        while not ready():
+            if clock.now_ns() - start > timeout_s * 1e9:
                 raise InstrumentFaultError(
-                    f"the bias is not stable after {self._options.bias_timeout_s:g} s",
-                    remedy="check the light at its tap and the operating point",
-                    instrument=bias.path,
+                    f"{state} after {timeout_s:g} s", remedy=remedy, instrument=path
                 )
-            clock.sleep(0.5)
+            clock.sleep(_POLL_S)
 
     def send(self, plan: BlockPlan, *, loaded: bool = False) -> Block:
         """Send a block's pattern, after loading it if need be, and return Bob's detections."""
         if not loaded:
             self._load(plan)
         ticks, lines = self._play(plan)
-        return detect(self._options, plan, ticks, lines)
+        return detect(self._options, self._role("tagger").tick_s, plan, ticks, lines)
 
     def _load(self, plan: BlockPlan) -> None:
         samples = self._options.samples_per_slot
@@ -244,9 +283,21 @@ class Acquisition:
 
 
 def detect(
-    options: Bb84Options, plan: BlockPlan, ticks: NDArray[np.int64], lines: NDArray[np.uint8]
+    options: Bb84Options,
+    tick: Fraction,
+    plan: BlockPlan,
+    ticks: NDArray[np.int64],
+    lines: NDArray[np.uint8],
 ) -> Block:
     """Place the events of one block in slots, with each detector's delay found in the data.
+
+    The data give the delays from the marker within one slot; `slot_offset` gives the whole
+    slots, and the second detector is taken within half a slot of the first.
+
+    Parameters
+    ----------
+    tick : Fraction
+        Length of the tagger's tick in seconds.
 
     Raises
     ------
@@ -261,18 +312,19 @@ def detect(
             remedy="check the sync output of Alice's generator and its cable",
         )
     marker = int(markers[0])
-    tick = Fraction(options.tick_ps, 10**12)
     period = 1 / Fraction(options.slot_rate_hz)
     first, second = (
         _delay(ticks[lines == line], marker, tick, period, line) for line in options.detector_lines
     )
+    second += period * round((first - second) / period)
+    whole = options.slot_offset * period
     window = Fraction(round(options.window_s * 1e12), 10**12)
-    grid = SlotGrid(tick, period, window, (first, second))
+    grid = SlotGrid(tick, period, window, (first + whole, second + whole))
     channels = (options.detector_lines[0], options.detector_lines[1])
     clicks = locate_clicks(ticks, lines, marker, grid, channels)
     dead_time = Fraction(round(options.dead_time_s * 1e12), 10**12)
     found = detections(clicks, plan.slots, dead_time)
-    return Block(plan, found, int(ticks.size), (float(first), float(second)))
+    return Block(plan, found, int(ticks.size), float((first + second) / 2 + whole))
 
 
 def _delay(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from drivers.core.context import Kind
+from drivers.core.registry import driver_class
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
 from protocols.bb84.distil import distil
@@ -17,7 +21,7 @@ from protocols.bb84.settings import dyadic
 from protocols.entropy import Entropy
 from protocols.errors import InsecureError
 from qlab.context import KeyFacts, RunContext
-from qlab.errors import UsageError
+from qlab.errors import StationError, UsageError
 from qlab.experiments.bb84.acquisition import (
     Acquisition,
     Block,
@@ -25,7 +29,7 @@ from qlab.experiments.bb84.acquisition import (
     block_plans,
     detect,
 )
-from qlab.experiments.bb84.options import Bb84Options
+from qlab.experiments.bb84.options import MOST_SLOTS, Bb84Options
 from qlab.experiments.interface import RecordedData
 from qlab.runfile.schema import DatasetSpec, time_tag_columns
 from qlab.station import StationFile, read_table
@@ -46,11 +50,9 @@ class Bb84:
         options = read_table(station, self.name, Bb84Options)
         duration_s = overrides.get("duration_s")
         if duration_s is not None:
-            slots = round(duration_s * options.slot_rate_hz)
-            if slots < 1:
-                raise UsageError(f"{duration_s:g} s is too short for a single pulse")
-            options = dataclasses.replace(options, slots=slots)
+            options = dataclasses.replace(options, slots=_slots(duration_s, options))
         self.options = options
+        self._tick_s = _tick_s(station)
         instruments = (_instrument(station.roles.get(role)) for role in self.secret_roles)
         self.secret_sources = frozenset(name for name in instruments if name)
 
@@ -64,10 +66,8 @@ class Bb84:
 
     def datasets(self) -> Sequence[DatasetSpec]:
         """Declare the time tags and the number of events of each block."""
-        tick = self.options.tick_ps
-        ratio = Fraction(tick, 10**12)
         return [
-            *time_tag_columns("data", (ratio.numerator, ratio.denominator), secret=True),
+            *time_tag_columns("data", self._tick_s.as_integer_ratio(), secret=True),
             DatasetSpec("data/block_events", "<i8", {"unit": "events"}, chunk=1024),
         ]
 
@@ -88,7 +88,7 @@ class Bb84:
             ctx.progress.step(f"{facts[-1]['detections']:,} detections")
         elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
         with ctx.shielded():  # a stop that is asked for now comes right after
-            ctx.station.to_safe_state()
+            self._darken(ctx)
         light = {
             "mean_photon_number": photons.realised,
             "mean_photon_number_u": photons.standard_uncertainty,
@@ -99,6 +99,12 @@ class Bb84:
         results = self._distil(ctx, alice, bob, facts, hopeless)
         rate = results["secret_bits"] / elapsed_s if elapsed_s > 0 else 0.0
         return results | light | {"secret_rate_bps": rate}
+
+    def _darken(self, ctx: RunContext) -> None:
+        """Bring the outputs to safety before the long computation, not only after it."""
+        for step in ctx.station.to_safe_state():
+            if step.cause is not None:
+                raise step.cause
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Distil again from the recorded time tags."""
@@ -112,7 +118,8 @@ class Bb84:
         for (plan, _), count in zip(self._sendings(ctx.entropy), events, strict=False):
             some, where = ticks[at : at + count], lines[at : at + count]
             at += count
-            facts.append(self._add(detect(options, plan, some, where), alice, bob, ctx.entropy))
+            block = detect(options, self._tick_s, plan, some, where)
+            facts.append(self._add(block, alice, bob, ctx.entropy))
         results = self._distil(ctx, alice, bob, facts, hopeless)
         live_s = sum(f["live_s"] for f in facts)
         return results | {"live_s": live_s}
@@ -161,7 +168,7 @@ class Bb84:
             "live_s": block.plan.slots / self.options.slot_rate_hz,
             "events": block.events,
             "detections": int(block.detections.slot.size),
-            "delays_s": list(block.delays_s),
+            "delay_s": block.delay_s,
         }
 
     def _distil(
@@ -184,6 +191,10 @@ class Bb84:
         if self.options.pattern_repeats > 1:
             reason = _DEMONSTRATION
         if reason is None:
+            # Messages and results do not depend on the key itself: only this shows a
+            # replay that the same key was made. Its source is a secret one.
+            digest = hashlib.sha256(alice.key.reveal()).digest()
+            ctx.recorder.record("key", Kind.MESSAGE, digest)
             ctx.keys.deposit(alice.key, KeyFacts(found.eps_sec, found.eps_cor, found.proof))
         return self._account(found, reason, blocks, ctx.station.simulated)
 
@@ -245,3 +256,32 @@ class _Side:
 
 def _instrument(target: str | tuple[str, ...] | None) -> str:
     return target.partition(".")[0] if isinstance(target, str) else ""
+
+
+def _slots(duration_s: float, options: Bb84Options) -> int:
+    """Return how many pulses fill a duration."""
+    slots = duration_s * options.slot_rate_hz
+    if not (math.isfinite(slots) and 0.5 <= slots <= MOST_SLOTS):
+        raise UsageError(
+            f"{duration_s:g} s are not 1 to {MOST_SLOTS:g} pulses of {options.slot_rate_hz:g} Hz",
+            remedy="choose another --duration",
+        )
+    return max(1, round(slots))
+
+
+def _tick_s(station: StationFile) -> Fraction:
+    """Return the tick of the station's tagger, which its driver declares."""
+    name = _instrument(station.roles.get("tagger"))
+    if name not in station.instruments:
+        raise StationError(
+            "nobody plays the role 'tagger'",
+            file=station.source.name,
+            key="roles",
+            remedy='add a line such as: tagger = "INSTRUMENT"',
+        )
+    tick_s = getattr(driver_class(station.instruments[name].driver), "tick_s", None)
+    if not isinstance(tick_s, Fraction):
+        raise StationError(
+            f"{name} is no time tagger", file=station.source.name, key="roles.tagger"
+        )
+    return tick_s

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from protocols.bb84.distillation import PhaseRandomisation
 from qlab.station.tables import setting
 
-__all__ = ["Bb84Options"]
+__all__ = ["MOST_SLOTS", "Bb84Options"]
+
+#: A day at the highest slot rate, and far more than memory holds of one block.
+MOST_SLOTS = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bb84Options:
-    """One-decoy BB84 with phase encoding; the defaults are the default bench's."""
+    """One-decoy BB84 with phase encoding.
+
+    Facts about a station's hardware have no defaults: a wrong one could give a key that
+    is none, or harm a detector.
+    """
 
     slot_rate_hz: float = setting(10e6, doc="Pulses per second.", unit="Hz", low=1e3, high=1e9)
-    slots: int = setting(40_000_000, doc="Pulses of the whole run.", low=1, high=10**12)
+    slots: int = setting(40_000_000, doc="Pulses of the whole run.", low=1, high=MOST_SLOTS)
     block_slots: int = setting(
         4_000_000, doc="Pulses of one uploaded pattern.", low=1000, high=64_000_000
     )
@@ -32,62 +39,67 @@ class Bb84Options:
     p_z_alice: float = setting(0.7, doc="Alice's probability of the key basis.", low=0.0, high=1.0)
     p_z_bob: float = setting(0.7, doc="Bob's probability of the key basis.", low=0.0, high=1.0)
     phase_randomisation: PhaseRandomisation = setting(
-        "modulated",
         doc="How the source's phase is randomised.",
-        choices=("none", "gain-switched", "modulated"),
     )
     eps_sec: float = setting(1e-9, doc="Secrecy parameter.", low=1e-30, high=0.1)
     eps_cor: float = setting(1e-15, doc="Correctness parameter.", low=1e-30, high=0.1)
 
     wavelength_m: float = setting(1550e-9, doc="Laser wavelength.", unit="m", low=1e-6, high=2e-6)
-    laser_power_dbm: float = setting(10.0, doc="Laser power.", unit="dBm", low=-30.0, high=30.0)
+    laser_power_dbm: float = setting(doc="Laser power.", unit="dBm", low=-30.0, high=30.0)
     laser_settle_s: float = setting(
         5.0, doc="Wait after switching on.", unit="s", low=0.0, high=3600.0
     )
-    intensity_v_pi_v: float = setting(4.5, doc="Intensity modulator.", unit="V", low=0.1, high=20.0)
-    phase_alice_v_pi_v: float = setting(3.5, doc="Phase modulator.", unit="V", low=0.1, high=20.0)
-    phase_bob_v_pi_v: float = setting(3.5, doc="Bob's modulator.", unit="V", low=0.1, high=20.0)
+    intensity_v_pi_v: float = setting(doc="Intensity modulator.", unit="V", low=0.1, high=20.0)
+    phase_alice_v_pi_v: float = setting(doc="Phase modulator.", unit="V", low=0.1, high=20.0)
+    phase_bob_v_pi_v: float = setting(doc="Bob's modulator.", unit="V", low=0.1, high=20.0)
     bias_point: str = setting(
-        "null", doc="Where the bias controller holds the intensity modulator.", choices=("null",)
+        "null",
+        doc="Where the bias controller holds the intensity modulator.",
+        choices=("null", "peak", "quad+", "quad-"),
     )
     bias_timeout_s: float = setting(
         120.0, doc="Longest wait for the bias controller.", unit="s", low=0.0, high=3600.0
     )
     monitor_tap_ratio: float = setting(
-        0.1, doc="Power at the meter over power at the attenuators.", low=1e-6, high=1.0
+        doc="Power at the meter over power at the attenuators.", low=1e-6, high=1.0
     )
     fixed_attenuation_db: float = setting(
-        30.0, doc="Fixed attenuator behind the variable ones.", unit="dB", low=0.0, high=100.0
+        doc="Fixed attenuator behind the variable ones.", unit="dB", low=0.0, high=100.0
     )
     sender_insertion_db: float = setting(
-        0.0, doc="Insertion losses between tap and output.", unit="dB", low=0.0, high=60.0
+        doc="Insertion losses between tap and output.", unit="dB", low=0.0, high=60.0
     )
     attenuator_step_db: float = setting(
         0.01, doc="Step of the attenuators.", unit="dB", low=1e-4, high=1.0
     )
     attenuator_highest_db: float = setting(
-        45.0, doc="Highest setting of one attenuator.", unit="dB", low=1.0, high=100.0
+        doc="Highest setting of one attenuator.", unit="dB", low=1.0, high=100.0
     )
     intensity_uncertainty: float = setting(
         0.05, doc="Relative standard uncertainty of the mean photon numbers.", low=0.0, high=1.0
     )
 
     detector_bias_v: tuple[float, ...] = setting(
-        (63.0, 63.0), doc="Bias of each detector.", unit="V", low=0.0, high=300.0
+        doc="Bias of each detector.", unit="V", low=0.0, high=300.0
     )
     detector_temperature_c: float = setting(
-        -90.0, doc="Temperature of the detectors.", unit="degC", low=-120.0, high=60.0
+        doc="Temperature of the detectors.", unit="degC", low=-120.0, high=60.0
+    )
+    detector_timeout_s: float = setting(
+        600.0, doc="Longest wait for that temperature.", unit="s", low=0.0, high=7200.0
     )
     detector_lines: tuple[int, ...] = setting(
         (1, 2), doc="The tagger's lines of detectors 0 and 1.", low=0, high=64
     )
-    tick_ps: int = setting(2000, doc="The tagger's tick.", unit="ps", low=1, high=1_000_000)
     marker_line: int = setting(3, doc="The tagger's line of the block marker.", low=0, high=64)
     dead_time_s: float = setting(
-        1e-6, doc="Longest dead time of the detectors.", unit="s", low=0.0, high=1e-3
+        doc="Longest dead time of the detectors.", unit="s", low=0.0, high=1e-3
     )
     window_s: float = setting(
         10e-9, doc="Width of the detection window in a slot.", unit="s", low=0.0, high=1e-3
+    )
+    slot_offset: int = setting(
+        0, doc="Whole slots by which the light comes after the marker.", low=-(10**6), high=10**6
     )
     bob_trigger_delay_s: float = setting(
         0.0, doc="Delay of Bob's pattern behind his trigger.", unit="s", low=0.0, high=1.0
@@ -96,20 +108,34 @@ class Bb84Options:
         1e-9, doc="Allowed relative error of the reference on the counter.", low=0.0, high=1.0
     )
 
-    link_loss_db: float = setting(
-        2.1, doc="Expected loss of the fibre.", unit="dB", low=0.0, high=100.0
-    )
+    link_loss_db: float = setting(doc="Expected loss of the fibre.", unit="dB", low=0.0, high=100.0)
     receiver_loss_db: float = setting(
-        3.0, doc="Expected loss of the receiver.", unit="dB", low=0.0, high=60.0
+        doc="Expected loss of the receiver.", unit="dB", low=0.0, high=60.0
     )
-    detector_efficiency: float = setting(0.2, doc="Expected efficiency.", low=0.0, high=1.0)
+    detector_efficiency: float = setting(doc="Expected efficiency.", low=0.0, high=1.0)
     dark_rate_hz: float = setting(
-        200.0, doc="Expected dark counts of one detector.", unit="Hz", low=0.0, high=1e7
+        doc="Expected dark counts of one detector.", unit="Hz", low=0.0, high=1e7
     )
     detector_jitter_s: float = setting(
         1e-9, doc="Expected jitter with the tagger's tick.", unit="s", low=0.0, high=1e-6
     )
     afterpulse_probability: float = setting(0.005, doc="Expected afterpulses.", low=0.0, high=0.5)
     expected_qber: float = setting(
-        0.015, doc="Error of the optics that the key length is planned for.", low=0.0, high=0.5
+        doc="Error of the optics that the key length is planned for.", low=0.0, high=0.5
     )
+
+    def __post_init__(self) -> None:
+        levels = self.intensities
+        if len(levels) != 2 or not levels[0] > levels[1] > 0:
+            raise ValueError("intensities are two, the stronger first, both above 0")
+        if len(self.probabilities) != 2 or abs(sum(self.probabilities) - 1) > 1 / 256:
+            raise ValueError("probabilities are two with sum 1")
+        for name in ("p_z_alice", "p_z_bob"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} lies between 0 and 1, not at an end")
+        if len(self.detector_lines) != 2 or len(self.detector_bias_v) != 2:
+            raise ValueError("detector_lines and detector_bias_v have one entry for each of two")
+        if len({*self.detector_lines, self.marker_line}) != 3:
+            raise ValueError("detector_lines and marker_line are three different lines")
+        if not 0 < self.window_s <= 1 / self.slot_rate_hz:
+            raise ValueError("window_s is above 0 and at most one slot")
