@@ -15,6 +15,11 @@ __all__ = ["platform_mark", "provenance"]
 _PACKAGES = ("qlab", "numpy", "scipy", "numba", "h5py", "pyvisa", "pyvisa-py", "pyserial")
 #: A diff longer than this is cut; the commit still names most of the code.
 _LONGEST_DIFF = 1 << 20
+#: Without the programs that a repository's settings may name.
+_DIFF = (
+    *("-c", "core.fsmonitor=false"),
+    *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD"),
+)
 
 
 def provenance(seed: int | None) -> dict[str, str]:
@@ -29,7 +34,7 @@ def provenance(seed: int | None) -> dict[str, str]:
     commit = _git("rev-parse", "HEAD")
     if commit:
         found["git_commit"] = commit.strip()
-        found["git_diff"] = _git("diff", "HEAD")[:_LONGEST_DIFF]
+        found["git_diff"] = _git(*_DIFF)[:_LONGEST_DIFF]
     return found
 
 
