@@ -55,6 +55,8 @@ class Journal:
 
     Attributes
     ----------
+    ended : bool
+        As given.
     served : int
         Records that the code asked for and got, or sent and matched.
     stopped : DivergenceError, JournalEndError or None
@@ -63,7 +65,7 @@ class Journal:
 
     def __init__(self, run: JournalSource, *, ended: bool) -> None:
         self._run = run
-        self._ended = ended
+        self.ended = ended
         self._names = run.sources
         self.index = run.index
         self.served = 0
@@ -119,7 +121,7 @@ class Journal:
             If it did.
         """
         self.go_on()
-        if self._ended:
+        if self.ended:
             self.diverge(source, exchange, "nothing more", got)
         self.stopped = JournalEndError(f"the record of {source} ends here")
         raise self.stopped
@@ -191,6 +193,10 @@ class Cursor:
             return self._journal.count(self.source)
         row = self.rows[min(self.at, self.rows.size - 1)]
         return int(self._journal.index["source_sequence"][row]) + (self.at >= self.rows.size)
+
+    def diverge(self, expected: str, got: str) -> NoReturn:
+        """Stop the journal at this place."""
+        self._journal.diverge(self.source, self.exchange, expected, got)
 
     def take(self, kind: Kind, doing: str) -> Taken:
         """Return the next record.

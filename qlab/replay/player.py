@@ -231,8 +231,10 @@ def _first_difference(
     left = journal.unused(IGNORED_SOURCES) or sink.missing(_data_names(run))
     if left is not None:
         return left
-    if journal.stopped is not None or not run.results:
+    if journal.stopped is not None:
         return None  # an interrupted run: everything that it left was reproduced
+    if not run.results:
+        return Divergence("results", 0, "none", "results") if journal.ended else None
     found = compare(run.results[-1], json.loads(json.dumps(results)), relative)
     return Divergence(found[0], 0, found[1], found[2]) if found else None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from calibration.mean_photon_number import (
 )
 from calibration.settling import wait_until_settled
 from drivers.core.errors import InstrumentFaultError, MisuseError
+from drivers.roles import DetectorControl
 from protocols.bb84.settings import (
     AliceSettings,
     alice_entropy_bytes,
@@ -152,7 +154,7 @@ class Acquisition:
         wanted_c = options.detector_temperature_c
         for detector in self._role("detectors"):
             self._wait(
-                lambda box=detector: abs(box.temperature_c - wanted_c) <= _TEMPERATURE_TOLERANCE_K,
+                partial(_is_at, detector, wanted_c),
                 options.detector_timeout_s,
                 detector.path,
                 f"not at {wanted_c:g} degC",
@@ -280,6 +282,10 @@ class Acquisition:
         times = np.concatenate(ticks)
         self._ctx.data.append("block_events", np.array([times.size], np.int64))
         return times, np.concatenate(lines)
+
+
+def _is_at(detector: DetectorControl, wanted_c: float) -> bool:
+    return abs(detector.temperature_c - wanted_c) <= _TEMPERATURE_TOLERANCE_K
 
 
 def detect(
