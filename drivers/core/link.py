@@ -78,6 +78,7 @@ class Link:
         self._connect = connect
         self._transport: Transport | None = None
         self._owed = False  # whether a reply was given up that may still come
+        self._one_session = False
 
     @property
     def is_open(self) -> bool:
@@ -129,17 +130,27 @@ class Link:
                 if self._transport is not None:
                     self._transport.timeout_s = self.line.timeout_s
 
+    @contextmanager
+    def in_one_session(self) -> Iterator[None]:
+        """Within the block, a session that breaks is an error also in a query.
+
+        Otherwise a query is repeated in a new session, and nobody would know that
+        a command sent before it was lost with the old one.
+        """
+        with self.lock:
+            before, self._one_session = self._one_session, True
+            try:
+                yield
+            finally:
+                self._one_session = before
+
     def write(self, command: bytes) -> None:
         """Send one line, without waiting for anything; never repeated."""
         with self.lock:
             try:
                 self._settled().write(command + self.line.write_end)
             except ConnectionLostError as error:
-                if self._recover(error):
-                    error.remedy = (
-                        f"the session is open again, but whether {command[:60]!r} was carried "
-                        "out is unknown: read the setting back"
-                    )
+                self._reopen(error, repr(command[:60]))
                 raise error.located(self.name, self.address) from None
             except DriverError as error:
                 raise error.located(self.name, self.address) from None
@@ -203,6 +214,9 @@ class Link:
                     self._owed = late  # this may be the first answer, with another to come
                     return reply
                 except ConnectionLostError as error:
+                    if self._one_session:
+                        self._reopen(error, "the last command")
+                        raise error.located(self.name, self.address) from None
                     if left == 0 or not self._recover(error):
                         raise error.located(self.name, self.address) from None
                 except ResponseTimeoutError as error:
@@ -236,6 +250,14 @@ class Link:
             error.remedy = f"reconnecting failed too: {again.message}"
             return False
         return True
+
+    def _reopen(self, error: ConnectionLostError, command: str) -> None:
+        """Open a new session after one that was lost with `command`."""
+        if self._recover(error):
+            error.remedy = (
+                f"the session is open again, but whether {command} was carried out "
+                "is unknown: read the setting back"
+            )
 
     def _decode(self, reply: bytes) -> str:
         try:

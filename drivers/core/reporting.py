@@ -49,7 +49,7 @@ class ScpiQueue:
 
     def send(self, link: Link, command: str) -> None:
         """Send `command`, then read the queue."""
-        with link.lock:
+        with link.in_one_session():
             link.write(command.encode("ascii"))
             self.check(link, command)
 
@@ -106,7 +106,7 @@ class StatusBits:
 
     def send(self, link: Link, command: str) -> None:
         """Send `command`, then read the status bytes."""
-        with link.lock:
+        with link.in_one_session():
             link.write(command.encode("ascii"))
             reply = link.query(self._query)
         try:

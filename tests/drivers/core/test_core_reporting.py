@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.core import (
+    ConnectionLostError,
     InstrumentFaultError,
     LineSettings,
     Link,
@@ -160,3 +161,28 @@ def test_no_reporting_only_sends():
     NoReporting().send(link, "GO")
     assert wire.sent == [b"GO\n"]
     assert wire.incoming == b"unasked\n"
+
+
+# ---- a session that breaks between a command and its check -------------------------------
+
+
+class Breaking(Wire):
+    """Breaks the session when it is asked anything."""
+
+    def write(self, data):
+        super().write(data)
+        if data.endswith(b"?\n"):
+            raise ConnectionLostError("gone")
+
+
+@pytest.mark.parametrize("family", [ScpiQueue(), StatusBits("ST?", {})])
+def test_a_command_that_may_be_lost_is_not_taken_for_done(family):
+    wires = [Breaking(), Wire(lambda data: f"{NO_ERROR}\n".encode() if b"?" in data else b"")]
+    left = iter(wires)
+    link = Link("unit", "WIRE", lambda address, line: next(left), LineSettings(retries=3))
+    link.open()
+    with pytest.raises(ConnectionLostError, match="is unknown: read the setting back") as caught:
+        family.send(link, "VOLT 1")
+    assert caught.value.instrument == "unit"
+    assert link.query(b"SYST:ERR?") == NO_ERROR, "the new session can be used"
+    assert wires[1].sent == [b"SYST:ERR?\n"]
