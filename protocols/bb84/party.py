@@ -100,6 +100,8 @@ class Party(ABC):
         ------
         MessageError
             The party was started before.
+        ParameterError
+            Of its own patterns no message can be made; the party is aborted.
         """
         if self._started:
             raise MessageError("a party starts only once")
@@ -116,7 +118,10 @@ class Party(ABC):
         AbortedError
             The party was aborted before.
         """
-        return self._guard(lambda: self._receive(message, entropy))
+        try:
+            return self._guard(lambda: self._receive(message, entropy))
+        except ParameterError as error:
+            raise MessageError(f"the other party's message contradicts ours: {error}") from None
 
     def _receive(self, message: Message, entropy: Entropy) -> list[Message]:
         handler = self._handlers.get(type(message))
@@ -134,10 +139,7 @@ class Party(ABC):
         if self._aborted:
             raise AbortedError("the party was aborted and takes no more messages")
         self._aborted = True
-        try:
-            messages = action()
-        except ParameterError as error:
-            raise MessageError(f"the other party's message contradicts ours: {error}") from None
+        messages = action()
         self._aborted = False
         return messages
 
