@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 
-__all__ = ["BitArray", "check_packed", "count_errors", "pack", "packed_size", "popcount", "unpack"]
+__all__ = ["BitArray", "check_packed", "pack", "packed_size", "unpack"]
 
 BitArray = npt.NDArray[np.uint8]
 """One 0 or 1 an element."""
@@ -63,21 +63,3 @@ def unpack(data: bytes, count: int) -> BitArray:
     """
     check_packed(data, count)
     return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
-
-
-def popcount(data: bytes) -> int:
-    """Return the number of ones in `data`."""
-    return int.from_bytes(data, "big").bit_count()
-
-
-def count_errors(ours: bytes, theirs: bytes, count: int) -> int:
-    """Return in how many places two packed strings of `count` bits differ.
-
-    Raises
-    ------
-    ParameterError
-        As `check_packed`, for either string.
-    """
-    check_packed(ours, count)
-    check_packed(theirs, count)
-    return (int.from_bytes(ours, "big") ^ int.from_bytes(theirs, "big")).bit_count()

@@ -26,7 +26,7 @@ class Kind(IntEnum):
     CLOCK = 9
     ENTROPY = 10
     MESSAGE = 11
-    CONFIG = 12
+    CONFIG = 12  # reserved; nothing writes it yet
     LOG = 13
     ABORT = 14
 
