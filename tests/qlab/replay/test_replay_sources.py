@@ -54,7 +54,7 @@ def divergence(call, *arguments):
 
 def clock_run():
     run = MemoryRun()
-    clock = RunClock(Ticking(), run)
+    clock = RunClock(Ticking(), run, AbortFlag())
     said = clock.now_ns()
     clock.sleep(0.25)
     return run, [said, clock.now_ns()]
@@ -108,7 +108,7 @@ def test_an_abort_amid_a_wait_comes_after_the_same_piece():
                 flag.request("SIGHUP")
 
     with pytest.raises(RunAbortedError):
-        RunClock(Stopped(), tap).sleep(1.0)
+        RunClock(Stopped(), tap, flag).sleep(1.0)
     journal = run.journal()
     with pytest.raises(RunAbortedError, match="SIGHUP"):
         ReplayClock(journal).sleep(1.0)
