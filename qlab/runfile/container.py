@@ -75,7 +75,7 @@ class Container:
     def __init__(self, path: Path, declaration: Declaration, workers: Executor) -> None:
         """Build the skeleton in the existing empty file at `path`; see `create`."""
         self.path = path
-        self._draft: Path | None = None
+        self._draft: placing.Draft | None = None
         self._file = h5py.File(
             path, "w", userblock_size=BLOCK_SIZE, libver=("v110", "v110"), locking=False
         )
@@ -115,7 +115,7 @@ class Container:
         draft = placing.new_draft(path, private=declaration.private)
         container = None
         try:
-            container = cls._started(draft, declaration, workers, companion)
+            container = cls._started(draft.file, declaration, workers, companion)
             if placing.publish(draft, path):
                 container.path = path
             else:

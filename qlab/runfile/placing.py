@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import RunFileExistsError
 
-__all__ = ["claim", "discard", "new_draft", "publish", "refuse_existing"]
+__all__ = ["Draft", "claim", "discard", "new_draft", "publish", "refuse_existing"]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file that is being prepared.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    folder : Path or None
+        The directory that was made for it alone, if there is one.
+    """
+
+    file: Path
+    folder: Path | None
 
 
 def refuse_existing(path: Path) -> None:
@@ -31,23 +48,23 @@ def claim(path: Path, *, private: bool) -> None:
     os.close(handle)
 
 
-def new_draft(path: Path, *, private: bool) -> Path:
+def new_draft(path: Path, *, private: bool) -> Draft:
     """Create the empty file in which `path` is prepared, on the same file system.
 
     A private draft lies in a directory of the owner's own: where a file's mode
     does not say who may read it (Windows), it takes after the directory, and
     keeps that under its final name.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    place = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     if private:
-        draft.mkdir(mode=0o700)
-        draft = draft / path.name
-    claim(draft, private=private)
+        place.mkdir(mode=0o700)
+    draft = Draft(place / path.name, place) if private else Draft(place, None)
+    claim(draft.file, private=private)
     return draft
 
 
-def publish(draft: Path, path: Path) -> bool:
-    """Give the file at `draft` the name `path` as well, in one step.
+def publish(draft: Draft, path: Path) -> bool:
+    """Give the file of `draft` the name `path` as well, in one step.
 
     Returns
     -------
@@ -60,7 +77,7 @@ def publish(draft: Path, path: Path) -> bool:
         If there is a file of that name.
     """
     try:
-        os.link(draft, path)
+        os.link(draft.file, path)
     except FileExistsError:
         refuse_existing(path)
         raise
@@ -75,12 +92,12 @@ def publish(draft: Path, path: Path) -> bool:
     return True
 
 
-def discard(draft: Path) -> bool:
+def discard(draft: Draft) -> bool:
     """Remove a draft's name; False if the system forbids it while the file is open."""
     try:
-        draft.unlink(missing_ok=True)
-        if draft.parent.name.endswith(".part"):
-            draft.parent.rmdir()
+        draft.file.unlink(missing_ok=True)
+        if draft.folder is not None:
+            draft.folder.rmdir()
     except PermissionError:
         return False
     return True

@@ -99,6 +99,20 @@ def test_a_system_that_keeps_names_of_open_files(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("operational", [False, True])
+def test_a_folder_of_the_user_s_is_left_alone(tmp_path, operational):
+    """Whatever it is called, and also when it would become empty."""
+    folder = tmp_path / "mine.part"
+    folder.mkdir()
+    make_run(folder / "run.h5", operational=operational)
+    names = {"run.h5", "run.secret.h5"} if operational else {"run.h5"}
+    assert {entry.name for entry in folder.iterdir()} == names
+    empty = tmp_path / "empty.part"
+    empty.mkdir()
+    placing.discard(placing.new_draft(empty / "run.h5", private=False))
+    assert list(empty.iterdir()) == []
+
+
 def test_a_directory_that_is_not_there(tmp_path):
     with pytest.raises(RunFileWriteError) as caught:
         start_run(tmp_path / "none" / "run.h5")
