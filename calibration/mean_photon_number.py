@@ -126,7 +126,8 @@ def set_mean_photon_number(
         )
     for attenuator, setting in zip(attenuators, settings, strict=True):
         attenuator.attenuation_db = setting
-    wait_until_settled(attenuators, clock)
+        # An interlock counts none that is on its way, and the next may be lowered too.
+        wait_until_settled([attenuator], clock)
     realised = bright * 10.0 ** (-(steps * path.step_db + path.fixed_db) / 10.0)
     relative = math.hypot(path.relative_uncertainty, scatter_w / monitor_w)
     return MeanPhotonNumber(wanted, realised, realised * relative, monitor_w, settings)

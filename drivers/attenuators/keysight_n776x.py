@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from drivers.core import Channel, Flag, Instrument, LineSettings, Number
+from drivers.core import Channel, Coupling, Flag, Instrument, LineSettings, Number
 
 __all__ = [
     "AttenuatorPort",
@@ -27,6 +27,13 @@ class AttenuatorPort(Channel):
 
     The filter moves at `speed_db_s`: `settled` says when it has arrived.
     """
+
+    couplings: ClassVar = {
+        "attenuation_db": Coupling(
+            moved_by=("power_dbm",),
+            true_while={"offset_db": 0.0, "power_control": False, "settled": True},
+        )
+    }
 
     attenuation_db = Number(
         "INP{channel}:ATT?",

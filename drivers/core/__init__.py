@@ -1,6 +1,6 @@
 """What every driver stands on: instruments, declared properties, transports, errors."""
 
-from drivers.core.declared import Endpoint, Property
+from drivers.core.declared import Coupling, Endpoint, Property
 from drivers.core.errors import (
     CommunicationError,
     ConnectionLostError,
@@ -28,6 +28,7 @@ __all__ = [
     "Choice",
     "CommunicationError",
     "ConnectionLostError",
+    "Coupling",
     "DriverError",
     "Endpoint",
     "Flag",

@@ -13,7 +13,9 @@ range, then against the limits of the station, before anything is sent.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from drivers.core.errors import (
     InstrumentFaultError,
@@ -24,9 +26,25 @@ from drivers.core.errors import (
 from drivers.core.link import Link
 from drivers.core.reporting import ErrorReporting
 
-__all__ = ["Endpoint", "Property"]
+__all__ = ["Coupling", "Endpoint", "Property"]
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Coupling:
+    """What else decides over a property; the station's interlocks go by it.
+
+    Attributes
+    ----------
+    moved_by : tuple of str
+        Other properties of the same endpoint whose setting changes this one.
+    true_while : mapping of str to object
+        Other properties of it, and the values at which this one is what it says.
+    """
+
+    moved_by: tuple[str, ...] = ()
+    true_while: Mapping[str, object] = field(default_factory=dict)
 
 
 class Endpoint:
@@ -37,6 +55,8 @@ class Endpoint:
     path: str
     number: int
     requests: dict[str, bytes]
+    #: Properties that are not alone in deciding what the instrument does, by name.
+    couplings: ClassVar[Mapping[str, Coupling]] = {}
 
     def guard(self, name: str, value: object) -> None:
         """Ask the station whether `value` may be sent; raises `LimitError` if not."""

@@ -11,9 +11,11 @@ reads no answer to most.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from drivers.core import (
     Choice,
+    Coupling,
     Flag,
     Instrument,
     InstrumentFaultError,
@@ -84,6 +86,11 @@ class ThorlabsMBX(Instrument):
     line = LineSettings(write_end=b"\r", read_end=b"\r", timeout_s=1.0, baud_rate=115200)
     reporting: ErrorReporting = _Acknowledged()
     identity_pattern = r"(?i).*(thorlabs|mbx).*"
+    couplings: ClassVar = {
+        "voa_attenuation_db": Coupling(
+            true_while={"voa_output": True, "voa_mode": "attenuation", "voa_stable": True}
+        )
+    }
 
     mode = Choice(
         "MZM:MODE?",

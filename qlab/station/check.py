@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.core import Instrument, Integer, Number, Property
+from drivers.core import Choice, Coupling, Flag, Instrument, Integer, Number, Property
 from drivers.core.errors import DriverError, MisuseError, UnknownDriverError
 from drivers.core.registry import driver_class
 from qlab.errors import StationError
-from qlab.station.entries import Limit, SafeEntry
+from qlab.station.entries import Interlock, Limit, SafeEntry
 from qlab.station.file import StationFile
 from qlab.station.lines import Path
 from qlab.station.targets import Target, endpoint_class, parse_target, property_of
 
-__all__ = ["CheckedStation", "SafeTarget", "check_station"]
+__all__ = [
+    "CheckedInterlock",
+    "CheckedStation",
+    "PathAttenuation",
+    "SafeTarget",
+    "check_station",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,48 @@ class SafeTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class PathAttenuation:
+    """An attenuation in an interlock's path, and what else decides over it.
+
+    Attributes
+    ----------
+    target : str
+        The property, in dB.
+    low, high : float
+        Its range after the manual.
+    moved_by : frozenset of str
+        Other properties whose setting changes it.
+    true_while : mapping of str to object
+        Other properties, and the values at which it is what it says.
+    """
+
+    target: str
+    low: float = 0.0
+    high: float = math.inf
+    moved_by: frozenset[str] = frozenset()
+    true_while: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedInterlock:
+    """An interlock with its path worked out.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the station file, from 0.
+    entry : Interlock
+        As it stands there.
+    path : tuple of PathAttenuation
+        What attenuates.
+    """
+
+    number: int
+    entry: Interlock
+    path: tuple[PathAttenuation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedStation:
     """What the check has found.
 
@@ -34,11 +83,14 @@ class CheckedStation:
     ----------
     drivers : dict of str to type
         Driver class of each instrument.
+    interlocks : tuple of CheckedInterlock
+        Interlocks, in the order of the file.
     safe : tuple of SafeTarget
         Steps to the safe state.
     """
 
     drivers: dict[str, type[Instrument]]
+    interlocks: tuple[CheckedInterlock, ...]
     safe: tuple[SafeTarget, ...]
 
 
@@ -64,12 +116,15 @@ def check_station(file: StationFile) -> CheckedStation:
             raise _at(file, path, error) from None
     for text, limit in file.limits.items():
         _check_limit(file, ("limits", text), text, limit, drivers)
-    _check_interlocks(file, drivers)
+    interlocks = tuple(
+        _checked_interlock(file, number, entry, drivers)
+        for number, entry in enumerate(file.interlocks)
+    )
     safe = tuple(
         _safe_target(file, ("safe", "steps", number), entry, drivers)
         for number, entry in enumerate(file.safe)
     )
-    return CheckedStation(drivers, safe)
+    return CheckedStation(drivers, interlocks, safe)
 
 
 _Drivers = dict[str, type[Instrument]]
@@ -98,20 +153,41 @@ def _check_limit(file: StationFile, path: Path, text: str, limit: Limit, drivers
         )
 
 
-def _check_interlocks(file: StationFile, drivers: _Drivers) -> None:
-    for number, interlock in enumerate(file.interlocks):
-        path: Path = ("interlocks", number)
-        found = _property(file, (*path, "when"), interlock.when, drivers)
-        try:
-            found.check(interlock.equals)
-        except (ValueError, TypeError) as error:
-            raise _at(file, (*path, "equals"), error) from None
-        for position, text in enumerate(interlock.path):
-            attenuation = _property(file, (*path, "path", position), text, drivers)
-            if not isinstance(attenuation, Number):
-                raise file.source.error(
-                    (*path, "path", position), f"{attenuation.name} is no number in dB"
-                )
+def _checked_interlock(
+    file: StationFile, number: int, entry: Interlock, drivers: _Drivers
+) -> CheckedInterlock:
+    path: Path = ("interlocks", number)
+    when = _property(file, (*path, "when"), entry.when, drivers)
+    if not isinstance(when, (Flag, Choice)):
+        # A number that is read back need not equal the one that was set.
+        raise file.source.error(
+            (*path, "when"), f"{when.name} is neither on or off nor one of some words"
+        )
+    try:
+        when.check(entry.equals)  # type: ignore[arg-type]  # it refuses what is none of its own
+    except ValueError as error:
+        raise _at(file, (*path, "equals"), error) from None
+    attenuations = tuple(
+        _attenuation(file, (*path, "path", position), text, drivers)
+        for position, text in enumerate(entry.path)
+    )
+    return CheckedInterlock(number, entry, attenuations)
+
+
+def _attenuation(file: StationFile, path: Path, text: str, drivers: _Drivers) -> PathAttenuation:
+    found = _property(file, path, text, drivers)
+    if not isinstance(found, Number):
+        raise file.source.error(path, f"{found.name} is no number in dB")
+    target = parse_target(text, with_property=True)
+    kind = endpoint_class(drivers[target.instrument], target)
+    coupling = kind.couplings.get(target.name, Coupling())
+    return PathAttenuation(
+        text,
+        found.low,
+        found.high,
+        frozenset(f"{target.endpoint}.{name}" for name in coupling.moved_by),
+        {f"{target.endpoint}.{name}": value for name, value in coupling.true_while.items()},
+    )
 
 
 def _safe_target(file: StationFile, path: Path, entry: SafeEntry, drivers: _Drivers) -> SafeTarget:

@@ -7,11 +7,13 @@ property that cannot be read counts as the worst it could be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from drivers.core.errors import LimitError
-from qlab.station.entries import Interlock, Limit
+from qlab.station.check import CheckedInterlock, PathAttenuation
+from qlab.station.entries import Limit
 from qlab.station.file import StationFile
 
 __all__ = ["StationGuard"]
@@ -24,13 +26,21 @@ class StationGuard:
     ----------
     file : StationFile
         The station.
+    interlocks : sequence of CheckedInterlock
+        Its interlocks, as `check_station` has worked them out.
     read : callable
         Returns the present value of "instrument.path.property", or None if it
         cannot be read at all; raises `DriverError` if the instrument fails.
     """
 
-    def __init__(self, file: StationFile, read: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        file: StationFile,
+        interlocks: Sequence[CheckedInterlock],
+        read: Callable[[str], object],
+    ) -> None:
         self._file = file
+        self._interlocks = tuple(interlocks)
         self._read = read
         self._lifted = False
 
@@ -42,12 +52,16 @@ class StationGuard:
         limit = self._file.limits.get(target)
         if limit is not None and isinstance(value, (int, float)):
             self._check_limit(target, limit, value)
-        for number, interlock in enumerate(self._file.interlocks):
-            if target == interlock.when:
-                if value == interlock.equals:
-                    self._check_path(number, interlock, {})
-            elif target in interlock.path and isinstance(value, (int, float)):
-                self._check_attenuator(number, interlock, target, value)
+        for interlock in self._interlocks:
+            if target == interlock.entry.when:
+                if value == interlock.entry.equals:
+                    self._check_path(interlock, target)
+                continue
+            for attenuation in interlock.path:
+                if target == attenuation.target:
+                    self._check_attenuation(interlock, attenuation, value)
+                else:
+                    self._check_coupled(interlock, attenuation, target, value)
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
@@ -66,34 +80,76 @@ class StationGuard:
             said = f"is above the station's limit of {limit.max:g}"
         elif limit.ramp is not None:
             present = self._read(target)
-            if isinstance(present, (int, float)) and abs(value - present) > limit.ramp:
-                said = f"is more than the station's ramp of {limit.ramp:g} away from {present:g}"
+            near = isinstance(present, (int, float)) and abs(value - present) <= limit.ramp
+            if not near:  # nor is it if what is read is NaN
+                said = f"is more than the station's ramp of {limit.ramp:g} away from {present}"
         if said:
             raise self._error(target, f"{value:g} {said}", ("limits", target))
 
-    def _check_attenuator(
-        self, number: int, interlock: Interlock, target: str, value: float
+    def _check_attenuation(
+        self, interlock: CheckedInterlock, attenuation: PathAttenuation, value: object
     ) -> None:
-        present = self._read(target)
-        if isinstance(present, (int, float)) and value >= present:
+        new = _sound(attenuation, value)
+        present = _sound(attenuation, self._read(attenuation.target))
+        if new is not None and present is not None and new >= present:
             return  # more attenuation never does harm
-        state = self._read(interlock.when)
-        if state is None or state == interlock.equals:
-            self._check_path(number, interlock, {target: value})
+        if self._acts(interlock):
+            self._check_path(interlock, attenuation.target, {attenuation.target: value})
 
-    def _check_path(self, number: int, interlock: Interlock, new: dict[str, float]) -> None:
-        total = interlock.fixed_db
-        for target in interlock.path:
-            value = new[target] if target in new else self._read(target)
-            total += value if isinstance(value, (int, float)) else 0.0
-        if total < interlock.at_least_db - 1e-9:
+    def _check_coupled(
+        self,
+        interlock: CheckedInterlock,
+        attenuation: PathAttenuation,
+        target: str,
+        value: object,
+    ) -> None:
+        """Refuse what would change an attenuation by the back door."""
+        needed = attenuation.true_while.get(target, value)
+        if (target in attenuation.moved_by or value != needed) and self._acts(interlock):
+            entry = interlock.entry
             raise self._error(
-                next(iter(new), interlock.when),
-                f"interlock {interlock.name!r}: {total:g} dB in the path, "
-                f"{interlock.at_least_db:g} dB are needed while {interlock.when} is "
-                f"{interlock.equals!r}",
-                ("interlocks", number),
+                target,
+                f"interlock {entry.name!r}: {value!r} would change what {attenuation.target} "
+                f"means while {entry.when} is {entry.equals!r}",
+                ("interlocks", interlock.number),
             )
+
+    def _acts(self, interlock: CheckedInterlock) -> bool:
+        state = self._read(interlock.entry.when)
+        return state is None or state == interlock.entry.equals
+
+    def _check_path(
+        self, interlock: CheckedInterlock, target: str, new: Mapping[str, object] | None = None
+    ) -> None:
+        entry = interlock.entry
+        total, doubts = entry.fixed_db, ""
+        for attenuation in interlock.path:
+            decibels, doubt = self._counted(attenuation, new or {})
+            total += decibels
+            doubts += doubt
+        if not total >= entry.at_least_db - 1e-9:
+            raise self._error(
+                target,
+                f"interlock {entry.name!r}: {total:g} dB in the path, "
+                f"{entry.at_least_db:g} dB are needed while {entry.when} is "
+                f"{entry.equals!r}{doubts}",
+                ("interlocks", interlock.number),
+            )
+
+    def _counted(
+        self, attenuation: PathAttenuation, new: Mapping[str, object]
+    ) -> tuple[float, str]:
+        """Return what surely is attenuated, and why it is nothing if it is."""
+        target = attenuation.target
+        value = new[target] if target in new else self._read(target)
+        decibels = _sound(attenuation, value)
+        if decibels is None:
+            return 0.0, f"; {target} reads {value!r}"
+        for other, needed in attenuation.true_while.items():
+            found = self._read(other)
+            if found != needed:
+                return 0.0, f"; {target} does not count, since {other} is {found!r}"
+        return decibels, ""
 
     def _error(self, target: str, message: str, key: tuple[str | int, ...]) -> LimitError:
         source = self._file.source
@@ -102,3 +158,12 @@ class StationGuard:
             instrument=target,
             remedy=f"set by {source.name}, line {source.line(key)}",
         )
+
+
+def _sound(attenuation: PathAttenuation, value: object) -> float | None:
+    """Return an attenuation, or None for what is no number of its range."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    slack = 1e-6 * max(1.0, abs(value))  # 32-bit floats on the way
+    sound = attenuation.low - slack <= value <= attenuation.high + slack
+    return float(value) if sound and math.isfinite(value) else None

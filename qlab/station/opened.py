@@ -110,7 +110,7 @@ class Station:
         checked = check_station(file)
         self._drivers = checked.drivers
         self._safe = checked.safe
-        self._guard = StationGuard(file, self._present_value)
+        self._guard = StationGuard(file, checked.interlocks, self._present_value)
         self._instruments: dict[str, Instrument] = {}
         self._closing = contextlib.ExitStack()
         self._tap = None if recorder is None else _Tap(recorder)

@@ -56,6 +56,19 @@ def test_every_simulator_can_be_loaded():
         assert registry.simulator_class(name).connectors
 
 
+def test_couplings_name_properties_and_values_that_they_can_have():
+    for name in registry.names():
+        driver = registry.driver_class(name)
+        for kind in (driver, *(kind for kind, _ in driver.channels.values())):
+            known = kind.properties()
+            for coupled, coupling in kind.couplings.items():
+                assert coupled in known
+                assert all(known[other].command for other in coupling.moved_by)
+                for other, value in coupling.true_while.items():
+                    assert known[other].query is not None
+                    assert known[other].check(value) == value
+
+
 def test_a_driver_knows_its_simulator(pair):
     unit, device, command = pair
     unit.tell(command)

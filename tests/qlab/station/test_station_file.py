@@ -116,6 +116,11 @@ MISTAKES = [
         "equals",
         "interlocks[0].equals: 3.5 is not True or False",
     ),
+    (
+        ('when = "laser.channel1.output"', 'when = "laser.channel1.grid_channel"'),
+        "when = ",
+        "interlocks[0].when: grid_channel is neither on or off nor one of some words",
+    ),
     (("at_least_db = 60.0\n", ""), "[[interlocks]]", "interlocks[0]: 'at_least_db' is missing"),
     (
         ('path = ["attenuators.channel1.attenuation_db"', 'path = ["laser.channel1.output"'),
