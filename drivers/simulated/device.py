@@ -118,7 +118,8 @@ class Device:
         self.name = name
         self.time = time
         self.faults = Faults(seed=name)
-        for table in settings.pop("faults", ()):
+        tables = settings.pop("faults", [])
+        for table in tables if isinstance(tables, list) else [tables]:
             self.faults.arm(Fault.from_table(table))
         self.settings = self._checked(settings)
         for terminal in terminals:

@@ -8,9 +8,12 @@ exchanges, or on all until it is cleared.
 
 from __future__ import annotations
 
+import math
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any, Literal
 
 from drivers.core.errors import MisuseError
@@ -19,6 +22,17 @@ __all__ = ["Effect", "Fault", "FaultKind", "Faults"]
 
 FaultKind = Literal["silent", "garbage", "late", "hang_up", "error"]
 _KINDS = ("silent", "garbage", "late", "hang_up", "error")
+#: What a fault's values may be: their types, and the lowest number.
+_VALUES: tuple[tuple[str, tuple[type, ...], float], ...] = (
+    ("after", (int,), 0),
+    ("at_s", (int, float), 0),
+    ("matching", (str,), 0),
+    ("times", (int, NoneType), 1),
+    ("seconds", (int, float), 0),
+    ("code", (int,), -math.inf),
+    ("text", (str,), 0),
+    ("for_good", (bool,), 0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +77,23 @@ class Fault:
             raise MisuseError(
                 f"there is no fault {self.kind!r}", remedy=f"choose from {', '.join(_KINDS)}"
             )
+        for name, kinds, low in _VALUES:
+            value = getattr(self, name)
+            number = type(value) is not bool and isinstance(value, (int, float))
+            if type(value) not in kinds or (number and not low <= value < math.inf):
+                raise MisuseError(f"fault: {name} cannot be {value!r}")
         try:
             re.compile(self.matching)
         except re.error as error:
             raise MisuseError(f"fault: {self.matching!r} is no pattern: {error}") from None
 
     @classmethod
-    def from_table(cls, table: dict[str, Any]) -> Fault:
+    def from_table(cls, table: Any) -> Fault:
         """Read a fault from a table of the station file."""
+        if not isinstance(table, Mapping):
+            raise MisuseError(
+                f"fault: {table!r} is no table", remedy='write faults = [{ kind = "silent" }]'
+            )
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(table) - known)
         if unknown or "kind" not in table:

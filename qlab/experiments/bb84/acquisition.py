@@ -34,7 +34,7 @@ from protocols.bb84.slots import SlotGrid, estimate_delay, locate_clicks, phase_
 from protocols.entropy import Entropy
 from protocols.errors import ParameterError
 from qlab.context import RunContext
-from qlab.errors import QlabError
+from qlab.errors import ExitCode, QlabError
 from qlab.experiments.bb84.options import Bb84Options
 from qlab.experiments.bb84.source import LevelTable, intensity_levels, phase_levels
 
@@ -310,6 +310,11 @@ def detect(
     NoSignalError
         If there is not one marker, or the clicks do not follow the pulses.
     """
+    if not ticks.size:
+        raise NoSignalError(
+            f"the tagger gave no time stamp of block {plan.index}",
+            remedy="check that it is idle before the run, its cable and its lines",
+        )
     markers = ticks[lines == options.marker_line]
     if markers.size != 1:
         raise NoSignalError(
@@ -350,3 +355,5 @@ def _delay(
 
 class NoSignalError(QlabError):
     """The detections do not follow the pulses."""
+
+    exit_code = ExitCode.INSTRUMENT

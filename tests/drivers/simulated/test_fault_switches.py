@@ -120,6 +120,28 @@ def test_faults_from_the_station_file(time):
         Fault.from_table({"seconds": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("silent", "no table"),
+        (["silent"], "no table"),
+        ({"kind": 3}, "no fault 3"),
+        ({"kind": "silent", "after": "x"}, "after cannot be 'x'"),
+        ({"kind": "silent", "after": -1}, "after cannot be -1"),
+        ({"kind": "silent", "after": True}, "after cannot be True"),
+        ({"kind": "silent", "times": 0}, "times cannot be 0"),
+        ({"kind": "late", "seconds": float("nan")}, "seconds cannot be nan"),
+        ({"kind": "late", "seconds": -1.0}, "seconds cannot be -1.0"),
+        ({"kind": "error", "code": 1.5}, "code cannot be 1.5"),
+        ({"kind": "hang_up", "for_good": 1}, "for_good cannot be 1"),
+        ({"kind": "silent", "matching": 3}, "matching cannot be 3"),
+    ],
+)
+def test_faults_that_make_no_sense(time, table, said):
+    with pytest.raises(MisuseError, match=said):
+        Generator("gen", time, {}, faults=[table])
+
+
 def test_line_devices_have_the_same_switches(time):
     device = Rubidium("rb", time, {})
     session = device.port("serial").open()
