@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from qlab.cli.output import emit, json_option
+from qlab.errors import printable
 
 if TYPE_CHECKING:
-    from qlab.runfile.inspect import Summary
+    from qlab.runfile.inspect import Summary, Verification
 
 
 @click.command()
@@ -20,51 +21,71 @@ if TYPE_CHECKING:
 @click.option(
     "--verify",
     is_flag=True,
-    help="Also recompute the chain of commits over all data, not only the seal.",
+    help="Also recompute the chain of commits over all data, the companion's too.",
 )
 @json_option
 def inspect(file: Path, tree: bool, verify: bool, as_json: bool) -> None:
-    """Show a run file's status, size and journal; finished or not."""
+    """Show a run file's status, size and journal; finished or not.
+
+    Exit code 8 if the file is damaged; with --verify also if its companion is.
+    """
     from qlab.runfile.errors import DamagedFileError
     from qlab.runfile.inspect import summarize
-    from qlab.runfile.verify import examine_in_child
+    from qlab.runfile.inspect import verify as follow
 
     summary = summarize(file)
+    found = follow(file) if verify else None
     facts = asdict(summary)
     if not tree:
         del facts["tree"]
-    if verify:
-        said = examine_in_child(file, "main")
-        facts["verified_commits"] = said["commits"]
-        if summary.sealed and (said["problem"] or said["commits"] != summary.commits):
-            raise DamagedFileError(said["problem"] or "commits are missing", path=file)
-    emit("qlab.inspect/1", facts, lambda: _text(summary, facts, tree), as_json)
+    if found is not None:
+        facts["verification"] = {**asdict(found), "good": found.good}
+    emit("qlab.inspect/1", facts, lambda: _text(summary, found, tree), as_json)
+    if found is not None and not found.good:
+        raise DamagedFileError(
+            found.problem or f"companion: {found.companion}",
+            path=file,
+            remedy="take another copy of it; this one is not what the run wrote",
+        )
 
 
-def _text(summary: Summary, facts: dict[str, object], tree: bool) -> str:
+def _text(summary: Summary, found: Verification | None, tree: bool) -> str:
     seal = "sealed" if summary.sealed else "not sealed"
     rows = [
         ("file", f"{summary.path}, {summary.file_bytes:,} bytes, schema {summary.schema}, {seal}"),
         ("run", f"{summary.run_id}, {summary.experiment}, started {summary.start_utc}"),
         ("status", summary.status),
         ("recorded", f"{summary.duration_s:.3f} s of run time in {summary.commits} commits"),
-        ("keys", "operational" if summary.operational else "simulated: not fit for use"),
+        ("raw keys", "in the companion" if summary.operational else "in this file: simulated"),
+        ("key", _key(summary)),
     ]
     if summary.companion != "none":
         rows.append(("companion", summary.companion))
-    if "verified_commits" in facts:
-        rows.append(("verified", f"{facts['verified_commits']} commits, chain and data agree"))
+    if found is not None:
+        chain = found.problem or "chain and data agree"
+        rows.append(("verified", f"{found.commits} commits, {chain}; companion {found.companion}"))
     if summary.problem:
         rows.append(("problem", summary.problem))
-    lines = [f"{name:<10}{text}" for name, text in rows]
+    lines = [f"{name:<10}{printable(text)}" for name, text in rows]
     lines.append("journal")
     for source, kinds in summary.records.items():
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-        lines.append(f"  {source:<24}{summary.payload_bytes[source]:>14,} bytes  {counts}")
-    lines += [f"log       {words}" for words in summary.last_words]
+        lines.append(
+            f"  {printable(source):<24}{summary.payload_bytes[source]:>14,} bytes  {counts}"
+        )
+    lines += [f"log       {printable(words)}" for words in summary.last_words]
     if tree:
         lines.append("datasets")
         for data in summary.tree:
             shape = "x".join(map(str, data.shape)) or "scalar"
-            lines.append(f"  {data.name:<24}{shape:>14} {data.dtype}, {data.stored_bytes:,} bytes")
+            lines.append(
+                f"  {printable(data.name):<24}{shape:>14} {data.dtype}, {data.stored_bytes:,} bytes"
+            )
     return "\n".join(lines)
+
+
+def _key(summary: Summary) -> str:
+    if summary.no_key:
+        return f"none: {summary.no_key}"
+    words = {True: "fit for use", False: "not fit for use", None: "the results do not say"}
+    return words[summary.fit_for_use]

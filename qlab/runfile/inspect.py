@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -21,6 +21,7 @@ from .verify import examine_in_child
 __all__ = ["DatasetInfo", "Summary", "Verification", "summarize", "verify"]
 
 _LAST_WORDS = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Summary:
     status : str
         How far the run got; see `schema.RunStatus`.
     operational, sealed : bool
-        Whether its keys may be used; whether it was closed in order.
+        Whether raw key material is in the companion; whether it was closed in order.
     file_bytes : int
         Size of the file.
     commits : int
@@ -84,6 +85,10 @@ class Summary:
         ``none``, ``here`` or ``missing``.
     results : int
         JSON results in the file.
+    fit_for_use : bool or None
+        Whether by the last of them its key may be used; None if it does not say.
+    no_key : str
+        Why by the last of them there is no key; empty if it does not say.
     tree : list of DatasetInfo
         All datasets of the main file.
     """
@@ -106,6 +111,8 @@ class Summary:
     last_words: list[str]
     companion: str
     results: int
+    fit_for_use: bool | None
+    no_key: str
     tree: list[DatasetInfo]
 
 
@@ -170,6 +177,7 @@ def summarize(path: Path) -> Summary:
     with RunFile.open(path) as run:
         index = run.index
         records, payload_bytes = _counts(run)
+        last = run.results[-1] if run.results else {}
         return Summary(
             path=str(path),
             schema=".".join(map(str, run.schema)),
@@ -189,6 +197,8 @@ def summarize(path: Path) -> Summary:
             last_words=_last_words(run),
             companion=_companion_state(run),
             results=len(run.results),
+            fit_for_use=_said(last, "fit_for_use", bool),
+            no_key=_said(last, "no_key", str) or "",
             tree=_tree(run),
         )
 
@@ -214,6 +224,11 @@ def _last_words(run: RunFile) -> list[str]:
         text = run.payload(int(row)).decode("utf-8", "replace")
         words.append(f"{when:.3f} s {source} {kind}: {text}")
     return words
+
+
+def _said(results: object, name: str, kind: type[_T]) -> _T | None:
+    said = results.get(name) if isinstance(results, dict) else None
+    return said if isinstance(said, kind) else None
 
 
 def _companion_state(run: RunFile) -> str:

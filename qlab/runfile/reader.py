@@ -74,7 +74,8 @@ class RunFile:
     schema : tuple of int
         Major and minor version.
     operational : bool
-        Whether its keys may be used; then raw key material is in the companion.
+        Whether raw key material is in the companion. Not whether its key may be used:
+        its results say that.
     writer : Process
         Who wrote it.
     trust : Trust

@@ -122,7 +122,9 @@ class RunWriter:
             Sources whose payloads an operational run keeps in the companion file;
             ``entropy`` stands for every ``entropy:STREAM`` too.
         operational : bool
-            Whether the run may give keys that are used. A simulated run is one file.
+            Whether raw key material goes into a companion file; so for instruments
+            that another program serves too, simulated or not. A run that this process
+            simulates is one file.
         clock : callable
             Returns run time in nanoseconds.
         monotonic : callable
