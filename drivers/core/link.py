@@ -8,9 +8,9 @@ are, since nobody knows whether the first was carried out.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -78,7 +78,7 @@ class Link:
         self._connect = connect
         self._transport: Transport | None = None
         self._owed = False  # whether a reply was given up that may still come
-        self._one_session = False
+        self._torn = False  # whether a message may have gone out in part
 
     @property
     def is_open(self) -> bool:
@@ -108,7 +108,7 @@ class Link:
         with self.lock:
             if self._transport is None:
                 try:
-                    self._transport = self._connect(self.address, self.line)
+                    self._start()
                 except DriverError as error:
                     raise error.located(self.name, self.address) from None
 
@@ -116,10 +116,11 @@ class Link:
         """Close the transport; a closed link stays as it is."""
         with self.lock:
             transport, self._transport = self._transport, None
+            self._owed = self._torn = False
             if transport is not None:
                 transport.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def patience(self, seconds: float) -> Iterator[None]:
         """Within the block, wait `seconds` longer than usual for each transfer."""
         with self.lock:
@@ -130,39 +131,23 @@ class Link:
                 if self._transport is not None:
                     self._transport.timeout_s = self.line.timeout_s
 
-    @contextmanager
-    def in_one_session(self) -> Iterator[None]:
-        """Within the block, a session that breaks is an error also in a query.
-
-        Otherwise a query is repeated in a new session, and nobody would know that
-        a command sent before it was lost with the old one.
-        """
-        with self.lock:
-            before, self._one_session = self._one_session, True
-            try:
-                yield
-            finally:
-                self._one_session = before
-
     def write(self, command: bytes) -> None:
         """Send one line, without waiting for anything; never repeated."""
-        with self.lock:
-            try:
-                self._settled().write(command + self.line.write_end)
-            except ConnectionLostError as error:
-                self._reopen(error, repr(command[:60]))
-                raise error.located(self.name, self.address) from None
-            except DriverError as error:
-                raise error.located(self.name, self.address) from None
+        self._tell(command, command + self.line.write_end)
 
     def read(self) -> str:
         """Read one line, without its terminator."""
         with self.lock:
             try:
                 return self._decode(self.transport.read_until(self.line.read_end))
-            except DriverError as error:
-                self._owed |= isinstance(error, ResponseTimeoutError)
+            except ConnectionLostError as error:
+                self._reopen(error, "the last command")
                 raise error.located(self.name, self.address) from None
+            except BaseException as error:
+                self._owed = True
+                if isinstance(error, DriverError):
+                    raise error.located(self.name, self.address) from None
+                raise
 
     def read_available(self, wait_s: float = 0.0) -> bytes:
         """Read what has arrived; wait at most `wait_s` for the first byte; may be empty."""
@@ -179,22 +164,52 @@ class Link:
     def query_once(self, command: bytes) -> str:
         """Send a command that answers with a line; never repeated."""
         with self.lock:
-            self.write(command)
-            return self.read()
+            try:
+                self.write(command)
+                return self.read()
+            except ResponseTimeoutError as error:
+                error.message = f"no answer to {command[:60]!r}: {error.message}"
+                raise
+            except DriverError:
+                raise
+            except BaseException:  # an abort behind the write leaves the answer to come
+                self._owed = True
+                raise
 
     def query_block(self, request: bytes) -> bytes:
         """Send one line and return the payload of the block that answers it."""
         return self._repeat(request, self._read_block)
 
     def write_block(self, header: bytes, payload: bytes | bytearray | memoryview) -> None:
-        """Send `header`, then `payload` as a definite block, as one message."""
+        """Send `header`, then `payload` as a definite block, as one message; never repeated."""
         count = len(memoryview(payload).cast("B"))
         message = b"".join((header, block_header(count), payload, self.line.write_end))
         with self.lock:
             try:
-                self._settled().write(message)
+                self._tell(header, message)
+            except ConnectionLostError:
+                raise  # a new session knows nothing of it
+            except BaseException:  # an abort, too, may leave it half-way
+                self._torn = self.is_open
+                raise
+
+    def _tell(self, command: bytes, message: bytes) -> None:
+        with self.lock:
+            try:
+                self._send(self._settled(), message)
+            except ConnectionLostError as error:
+                self._reopen(error, repr(command[:60]))
+                raise error.located(self.name, self.address) from None
             except DriverError as error:
                 raise error.located(self.name, self.address) from None
+
+    def _send(self, transport: Transport, message: bytes) -> None:
+        """Send a message; if it is not taken whole, what follows must not become its rest."""
+        try:
+            transport.write(message)
+        except ResponseTimeoutError:
+            self._torn = True
+            raise
 
     def _read_line(self, transport: Transport) -> str:
         return self._decode(transport.read_until(self.line.read_end))
@@ -209,14 +224,11 @@ class Link:
             while True:
                 try:
                     transport = self._settled()
-                    transport.write(request + self.line.write_end)
+                    self._send(transport, request + self.line.write_end)
                     reply = read(transport)
                     self._owed = late  # this may be the first answer, with another to come
                     return reply
                 except ConnectionLostError as error:
-                    if self._one_session:
-                        self._reopen(error, "the last command")
-                        raise error.located(self.name, self.address) from None
                     if left == 0 or not self._recover(error):
                         raise error.located(self.name, self.address) from None
                 except ResponseTimeoutError as error:
@@ -225,12 +237,17 @@ class Link:
                         error.message = f"no answer to {request[:60]!r}: {error.message}"
                         error.remedy = "check that it is switched on, and its cable and settings"
                         raise error.located(self.name, self.address) from None
-                except DriverError as error:
-                    raise error.located(self.name, self.address) from None
+                except BaseException as error:  # an abort, too, leaves the answer to come
+                    self._owed = True
+                    if isinstance(error, DriverError):
+                        raise error.located(self.name, self.address) from None
+                    raise
                 left -= 1
 
     def _settled(self) -> Transport:
-        """Return the transport, rid of replies that came too late for their question."""
+        """Return the transport, rid of torn messages and of replies that came too late."""
+        if self._torn:
+            self._mend()
         transport = self.transport
         if self._owed:
             transport.clear()
@@ -240,12 +257,18 @@ class Link:
             self._owed = False
         return transport
 
+    def _mend(self) -> None:
+        """Drop a torn message: a device clear where there is one, and a new session."""
+        with contextlib.suppress(DriverError):  # the new session is what counts
+            self.transport.clear()
+        self.close()
+        self._start()
+
     def _recover(self, error: ConnectionLostError) -> bool:
         """Try to open a new session after a lost one."""
         self.close()
-        self._owed = False
         try:
-            self._transport = self._connect(self.address, self.line)
+            self._start()
         except DriverError as again:
             error.remedy = f"reconnecting failed too: {again.message}"
             return False
@@ -258,6 +281,9 @@ class Link:
                 f"the session is open again, but whether {command} was carried out "
                 "is unknown: read the setting back"
             )
+
+    def _start(self) -> None:
+        self._transport = self._connect(self.address, self.line)
 
     def _decode(self, reply: bytes) -> str:
         try:

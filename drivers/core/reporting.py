@@ -10,7 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from drivers.core.errors import InstrumentFaultError, UnexpectedReplyError
+from drivers.core.errors import (
+    InstrumentFaultError,
+    ResponseTimeoutError,
+    UnexpectedReplyError,
+)
 from drivers.core.link import Link
 
 __all__ = ["ErrorReporting", "NoReporting", "ReplyText", "ScpiQueue", "StatusBits"]
@@ -49,7 +53,7 @@ class ScpiQueue:
 
     def send(self, link: Link, command: str) -> None:
         """Send `command`, then read the queue."""
-        with link.in_one_session():
+        with link.lock:
             link.write(command.encode("ascii"))
             self.check(link, command)
 
@@ -57,7 +61,12 @@ class ScpiQueue:
         """Read the queue and raise its oldest error, naming the later ones."""
         errors: list[tuple[int, str]] = []
         for _ in range(self._depth):
-            reply = link.query(self._query)
+            try:
+                reply = link.query_once(self._query)  # which takes the error away
+            except ResponseTimeoutError:
+                if errors:
+                    break
+                raise
             if reply.startswith(('+0,"No error', '0,"No error', '+0,"NO ERROR')):
                 break
             found = _SCPI_ERROR.match(reply)
@@ -106,9 +115,9 @@ class StatusBits:
 
     def send(self, link: Link, command: str) -> None:
         """Send `command`, then read the status bytes."""
-        with link.in_one_session():
+        with link.lock:
             link.write(command.encode("ascii"))
-            reply = link.query(self._query)
+            reply = link.query_once(self._query)  # which clears the bits
         try:
             values = [int(field) for field in reply.split(",")]
             raised = [name for (byte, bit), name in self._faults.items() if values[byte] >> bit & 1]

@@ -177,7 +177,7 @@ class PRS10(Instrument):
         UnexpectedReplyError
             If the unit does not answer with six bytes.
         """
-        reply = self.ask("ST?")
+        reply = self.link.query_once(b"ST?")  # a repeated one would find the bits cleared
         try:
             values = [int(field) for field in reply.split(",")]
             if len(values) != len(STATUS_BITS) or not all(0 <= v < 256 for v in values):

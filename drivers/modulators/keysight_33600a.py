@@ -268,7 +268,7 @@ class Output(Channel):
         data = np.ascontiguousarray(codes, "<i2")  # SWAP: little-endian, on most machines no copy
         link, source = self.link, f"SOUR{self.number}:"
         upload = f"{source}DATA:ARB:DAC {name},"
-        with link.in_one_session(), link.patience(data.nbytes / _SLOWEST_BYTES_PER_S):
+        with link.patience(data.nbytes / _SLOWEST_BYTES_PER_S):
             link.write(f"{source}DATA:VOL:CLE;:FORM:BORD SWAP".encode("ascii"))
             link.write_block(upload.encode("ascii"), data.data)
             link.write(f'{source}FUNC:ARB "{name}";:{source}FUNC ARB'.encode("ascii"))

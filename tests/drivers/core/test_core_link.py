@@ -118,10 +118,10 @@ def test_a_block_query_is_repeated_and_a_block_write_is_not():
     wire = Wire()
     linked(wire).write_block(b"DATA ", memoryview(bytes(4)).cast("H"))
     assert wire.sent == [b"DATA #14" + bytes(4) + b"\n"]
-    broken = Lost(writes=[1])
+    broken, second = Lost(writes=[1]), Lost()
     with pytest.raises(ConnectionLostError):
-        linked(broken).write_block(b"DATA ", b"abc")
-    assert broken.sent == []
+        linked(broken, second).write_block(b"DATA ", b"abc")
+    assert broken.sent == second.sent == []
 
 
 # ---- lost sessions ------------------------------------------------------------------
@@ -200,6 +200,120 @@ def test_the_answer_to_a_command_that_comes_too_late_answers_no_later_question(w
     link.write(b"SAY hello")
     assert link.query(b"SAID?") == "hello"
     assert wired.device.asked == 1
+
+
+class StopError(Exception):
+    """What a run is stopped by: no error of a driver."""
+
+
+class Stopping(Wire):
+    """Stops behind the first write, as a recorder does in a run."""
+
+    stops = True
+
+    def write(self, data):
+        super().write(data)
+        if self.stops:
+            self.stops = False
+            raise StopError
+
+
+@pytest.mark.parametrize("act", ["query", "query_once", "query_block"])
+def test_the_answer_to_a_question_that_an_abort_cut_short_answers_no_other(act):
+    wire = Stopping(lambda data: data.replace(b"?", b" is 7"))
+    link = linked(wire)
+    with pytest.raises(StopError):
+        getattr(link, act)(b"A?")
+    assert link.query(b"B?") == "B is 7"
+    assert wire.calls == ["clear"]
+
+
+@pytest.mark.parametrize("kind", sorted(ADDRESSES))
+def test_a_reply_on_its_way_when_the_run_is_stopped_answers_no_other(wired, kind):
+    stops = [True]
+
+    def connect(address, line):
+        transport = wired.connect(address, line)
+        write = transport.write
+
+        def stopping(data):
+            write(data)
+            if stops and stops.pop():
+                raise StopError
+
+        transport.write = stopping
+        return transport
+
+    link = Link("unit", ADDRESSES[kind], connect, LINE)
+    link.open()
+    wired.device.heard.append("hello")
+    wired.device.faults.late(0.02, matching=r"N\?", times=1)
+    with pytest.raises(StopError):
+        link.query(b"N?")
+    assert link.query(b"SAID?") == "hello"
+
+
+# ---- torn messages --------------------------------------------------------------------
+
+
+class Torn(Wire):
+    """Takes half of the first message, then fails."""
+
+    def __init__(self, failure):
+        super().__init__()
+        self.failure = failure
+
+    def write(self, data):
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            super().write(data[: len(data) // 2])
+            raise failure
+        super().write(data)
+
+
+@pytest.mark.parametrize("failure", [ResponseTimeoutError("it takes nothing"), StopError()])
+def test_what_follows_a_torn_block_goes_into_a_new_session(failure):
+    first, second = Torn(failure), Wire()
+    link = linked(first, second)
+    with pytest.raises(type(failure)):
+        link.write_block(b"DATA ", bytes(100))
+    link.write(b"OUTP1 0")
+    assert told(second) == "OUTP1 0\n"
+    assert (first.calls, first.closed) == (["clear"], 1)
+    assert len(first.sent) == 1
+
+
+def test_what_follows_a_torn_line_goes_into_a_new_session_too():
+    first, second = Torn(ResponseTimeoutError("it takes nothing")), Wire(lambda data: b"7\n")
+    assert linked(first, second).query(b"N?") == "7"
+    assert (first.closed, told(second)) == (1, "N?\n")
+
+
+def test_after_a_block_that_broke_the_session_there_is_a_new_one():
+    second = Wire()
+    link = linked(Lost(writes=[1]), second)
+    with pytest.raises(ConnectionLostError, match="whether b'DATA ' was carried out is unknown"):
+        link.write_block(b"DATA ", b"abc")
+    link.write(b"OUTP1 0")
+    assert told(second) == "OUTP1 0\n"
+
+
+def test_a_torn_block_on_a_line_that_cannot_be_opened_again():
+    link = linked(Torn(StopError()), NoConnectionError("no such port"))
+    with pytest.raises(StopError):
+        link.write_block(b"DATA ", b"abc")
+    with pytest.raises(NoConnectionError, match="no such port"):
+        link.write(b"OUTP1 0")
+    with pytest.raises(NotOpenError):
+        link.write(b"OUTP1 0")
+
+
+def test_a_block_to_a_closed_link_opens_nothing():
+    link = linked(Wire(), Wire())
+    link.close()
+    for _ in range(2):
+        with pytest.raises(NotOpenError):
+            link.write_block(b"DATA ", b"abc")
 
 
 # ---- framing ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from drivers.core import (
     Link,
     NoReporting,
     ReplyText,
+    ResponseTimeoutError,
     ScpiQueue,
     StatusBits,
     UnexpectedReplyError,
@@ -161,6 +162,30 @@ def test_no_reporting_only_sends():
     NoReporting().send(link, "GO")
     assert wire.sent == [b"GO\n"]
     assert wire.incoming == b"unasked\n"
+
+
+# ---- an answer that is lost ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [ScpiQueue(), StatusBits("ST?", {(0, 0): "refused"})])
+def test_a_lost_answer_is_not_asked_for_again(family):
+    """The first question took the error away: a second would be told that all is well."""
+    replies = iter([b"", NO_ERROR.encode() + b"\n"])
+    wire = Wire(lambda data: next(replies) if b"?" in data else b"")
+    link = Link("unit", "WIRE", lambda address, line: wire, LineSettings(retries=3))
+    link.open()
+    with pytest.raises(ResponseTimeoutError, match="no answer to b'S"):
+        family.send(link, "VOLT 99")
+    assert len(wire.sent) == 2
+
+
+def test_errors_read_before_an_answer_was_lost_are_raised():
+    replies = iter([b"", b'-222,"Data out of range"\n', b""])
+    wire = Wire(lambda data: next(replies))
+    link = Link("unit", "WIRE", lambda address, line: wire, LineSettings())
+    link.open()
+    with pytest.raises(InstrumentFaultError, match="-222"):
+        ScpiQueue().send(link, "VOLT 99")
 
 
 # ---- a session that breaks between a command and its check -------------------------------

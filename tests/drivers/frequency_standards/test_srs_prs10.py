@@ -117,14 +117,17 @@ def test_a_reset_before_opening_is_no_error_and_forgotten(scripted):
 
 @given(st.lists(st.integers(0, 255), min_size=6, max_size=6))
 def test_each_status_bit_has_its_name(values):
-    transport_reply = ",".join(map(str, values))
+    unit = PRS10("rb", "SCRIPT", None)
+    asked = []
 
-    class Asked(PRS10):
-        def ask(self, query):
-            assert query == "ST?"
-            return transport_reply
+    class Answers:
+        def query_once(self, request):
+            asked.append(request)
+            return ",".join(map(str, values))
 
-    names = Asked("rb", "SCRIPT", None).status()
+    unit.link = Answers()
+    names = unit.status()
+    assert asked == [b"ST?"]
     expected = [
         STATUS_BITS[byte][bit]
         for byte in range(6)
