@@ -13,6 +13,17 @@ from pathlib import Path
 __all__ = ["platform_mark", "provenance"]
 
 _PACKAGES = ("qlab", "numpy", "scipy", "numba", "h5py", "pyvisa", "pyvisa-py", "pyserial")
+_CPUINFO = Path("/proc/cpuinfo")
+#: What mathematics libraries choose their code by, as x86 and ARM name it.
+_PROCESSOR = (
+    "model name",
+    "cpu family",
+    "model",
+    "CPU implementer",
+    "CPU part",
+    "flags",
+    "Features",
+)
 #: A diff longer than this is cut; the commit still names most of the code.
 _LONGEST_DIFF = 1 << 20
 #: Without the programs that a repository's settings may name.
@@ -46,6 +57,7 @@ def platform_mark() -> str:
             "machine": platform.machine(),
             "processor": _processor(),
             "system": platform.system(),
+            "libc": " ".join(platform.libc_ver()),
             "python": platform.python_version(),
             "numpy": found["numpy"],
             "scipy": found["scipy"],
@@ -66,12 +78,13 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
+    """Name the first processor; models of one name may still differ in what they can do."""
+    if not _CPUINFO.exists():
+        return platform.processor()
+    text = _CPUINFO.read_text(encoding="utf-8", errors="replace")
+    pairs = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    found = {key.strip(): value.strip() for key, _, value in pairs}
+    return ", ".join(found[key] for key in _PROCESSOR if found.get(key))
 
 
 def _git(*arguments: str) -> str:

@@ -141,6 +141,16 @@ def test_end_marks_within_what_is_left_are_kept():
     assert transport.read_until(b"\n") == b"d"
 
 
+def test_an_end_mark_that_was_read_past_is_over():
+    run = MemoryRun()
+    run.record("meter", Kind.OPEN, b"")
+    run.record("meter", Kind.READ, b"ab", requested=-1, status=Status.END)
+    run.record("meter", Kind.READ, b"cd", requested=2)
+    transport = replayed(run.journal())
+    assert transport.read_exactly(1) + transport.read_exactly(1) == b"ab"
+    assert transport.read_until(b"d") == b"cd"
+
+
 def test_a_late_reply_can_be_read_in_other_pieces():
     run, _, _ = recorded((("read_exactly", 9), ResponseTimeoutError(LATE, partial=b"12\n4")))
     transport = replayed(run.journal())

@@ -1,0 +1,1 @@
+"""Lets the tests below import `small_runs`, which is beside this file."""
