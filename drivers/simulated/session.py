@@ -296,6 +296,8 @@ class Session:
 
     def stream(self, pieces: Iterator[Later]) -> None:
         """Send the pieces of a source as their times come, instead of any before."""
+        if self.effect is not None:
+            pieces = _affected(pieces, self.effect)
         self._stream = pieces
         self._next = next(pieces, None)
 
@@ -370,8 +372,20 @@ def _garbled(
 ) -> tuple[bytes, Callable[[], bytes] | None]:
     if produce is None:
         return _noise(data, source), None
-    settle = produce
-    return b"", lambda: _noise(settle(), source)
+    return b"", _late_noise(produce, source)
+
+
+def _affected(pieces: Iterator[Later], effect: Effect) -> Iterator[Later]:
+    """Let a fault act on the whole stream that the command has started."""
+    for piece in pieces:
+        produce = piece.produce
+        if effect.garbage is not None:
+            produce = _late_noise(produce, effect.garbage)
+        yield Later(piece.ready_ns + effect.late_ns, produce)
+
+
+def _late_noise(produce: Callable[[], bytes], source: random.Random) -> Callable[[], bytes]:
+    return lambda: _noise(produce(), source)
 
 
 def _noise(data: bytes, source: random.Random) -> bytes:
