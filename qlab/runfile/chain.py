@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from .schema import CHUNK_LIMIT, COMMITS, CONFIG, PROVENANCE
+from .schema import COMMITS, CONFIG, PROVENANCE
+from .stored import own_dataset, text_of
 
 __all__ = [
     "Checked",
@@ -34,9 +35,7 @@ __all__ = [
     "commit_digest",
     "covered",
     "first_link",
-    "own_dataset",
     "salt_of",
-    "text_of",
 ]
 
 
@@ -68,14 +67,6 @@ def covered(file: Any) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("the list of datasets is no list of names")
     return names
-
-
-def own_dataset(file: Any, name: str) -> Any:
-    """Return a growing dataset; a link or a storage that leads out of the file is refused."""
-    dataset = file[name]
-    if dataset.file.filename != file.filename or dataset.chunks is None:
-        raise ValueError(f"{name} is not stored in this file")
-    return dataset
 
 
 def salt_of(file: Any) -> bytes:
@@ -169,8 +160,6 @@ def _growth_problem(
 
 def _pieces(dataset: Any, start: int, stop: int) -> Iterator[memoryview]:
     chunk = dataset.chunks[0]
-    if chunk * dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])) > CHUNK_LIMIT:
-        raise ValueError(f"{dataset.name} has chunks too large to be one of ours")
     while start < stop:
         end = min(stop, (start // chunk + 1) * chunk)
         yield np.ascontiguousarray(dataset[start:end]).reshape(-1).view(np.uint8).data
@@ -179,14 +168,6 @@ def _pieces(dataset: Any, start: int, stop: int) -> Iterator[memoryview]:
 
 def _type(dtype: np.dtype[Any]) -> Any:
     return dtype.str if dtype.names is None else dtype.descr
-
-
-def text_of(group: Any, name: str) -> str:
-    """Return a text of the skeleton; empty if it is missing."""
-    if name not in group:
-        return ""
-    value = group[name][()]
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def attributes_of(node: Any) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .chain import covered, own_dataset
+from .chain import covered
 from .errors import RunFileMisuseError
 from .liveness import written_here
 from .opening import damaged, open_hdf5
-from .schema import COMMITS, HEAP
+from .schema import COMMITS, HEAP, JSON, ROWS, SOURCES
+from .stored import RECORD_LIMIT, check_covered, check_table, own_dataset
 from .verify import Trust, trust
 
 __all__ = ["Part"]
@@ -51,6 +52,8 @@ class Part:
         try:
             # The commits first: what they cover is in datasets opened after them.
             rows = own_dataset(self.file, COMMITS)
+            check_covered(rows, self.trust.commits or len(rows))
+            check_table(rows, self.trust.commits or len(rows))
             self.commits: npt.NDArray[np.void] = rows[: self.trust.commits]
             if not len(self.commits):
                 raise damaged(path, "it holds no commit")
@@ -60,6 +63,11 @@ class Part:
             self.lengths: dict[str, int] = dict(
                 zip(covered(self.file), last["lengths"].tolist(), strict=True)
             )
+            for name, length in self.lengths.items():
+                dataset = own_dataset(self.file, name)
+                check_covered(dataset, length)
+                if name in (ROWS, SOURCES, JSON):
+                    check_table(dataset, length)
         except (OSError, RuntimeError, KeyError, ValueError, IndexError) as error:
             self.file.close()
             raise damaged(path, f"its commits cannot be read: {error}") from error
@@ -85,6 +93,8 @@ class Part:
             end = offset + length
             if end > self.lengths[HEAP]:
                 raise damaged(self.path, "a record points behind the end of the heap")
+            if length > RECORD_LIMIT:
+                raise damaged(self.path, f"a record of {length} bytes is none of ours")
             self._window = self.read(HEAP, offset, max(end, offset + _WINDOW)).tobytes()
             self._window_start, start = offset, 0
         return self._window[start : start + length]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from drivers.core.context import Kind, Status
 
-from .chain import attributes_of, covered, text_of
+from .chain import attributes_of, covered
 from .errors import CompanionMissingError, RunFileMisuseError
 from .liveness import Process, is_alive
 from .opening import damaged
@@ -34,6 +34,7 @@ from .schema import (
     RunStatus,
     companion_path,
 )
+from .stored import text_of
 
 __all__ = ["Record", "RunFile"]
 
@@ -103,7 +104,7 @@ class RunFile:
                 int(attributes["writer_pid"]),
                 str(attributes["writer_started"]),
             )
-            self._stored_status = RunStatus(self._main.file[STATUS][()].decode("ascii"))
+            self._stored_status = RunStatus(text_of(self._main.file, STATUS))
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             self.close()
             raise damaged(self.path, f"its attributes cannot be read: {error}") from error
@@ -165,15 +166,20 @@ class RunFile:
     @cached_property
     def config(self) -> str:
         """Resolved station and options, TOML text."""
-        return text_of(self._main.file, CONFIG)
+        return self._text(CONFIG)
 
     @cached_property
     def provenance(self) -> dict[str, str]:
         """Texts by name."""
         if PROVENANCE not in self._main.file:
             return {}
-        group = self._main.file[PROVENANCE]
-        return {name: text_of(group, name) for name in group}
+        return {name: self._text(f"{PROVENANCE}/{name}") for name in self._main.file[PROVENANCE]}
+
+    def _text(self, name: str) -> str:
+        try:
+            return text_of(self._main.file, name)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise damaged(self.path, f"{name} cannot be read: {error}") from error
 
     @cached_property
     def sources(self) -> tuple[str, ...]:

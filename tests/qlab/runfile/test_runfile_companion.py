@@ -38,6 +38,7 @@ def test_secrets_are_in_the_companion_alone(run_path):
     with h5py.File(run_path) as file:
         assert SECRET not in file["journal/heap"][:].tobytes()
         assert "data/bob/detectors" not in file
+        assert "data/bob/timestamps" not in file
     with h5py.File(companion_path(run_path)) as file:
         assert file["journal/heap"][:].tobytes() == 5000 * SECRET
         assert file["data/bob/detectors"][:].tolist() == [1, 2, 1]
@@ -58,11 +59,11 @@ def test_the_run_file_alone_says_what_is_missing(run_path):
     with RunFile.open(run_path) as run:
         assert run.status is RunStatus.COMPLETE
         assert run.payload(0) == b"SOUR:POW 0.1"
-        assert run.read("data/bob/timestamps").tolist() == [1, 2, 3]
         assert len(list(run.records("laser"))) == 1
         for ask in (
             lambda: run.payload(1),
             lambda: list(run.records()),
+            lambda: run.read("data/bob/timestamps"),
             lambda: run.read("data/bob/detectors"),
             lambda: journal_digest(run),
         ):
