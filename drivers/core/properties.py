@@ -68,7 +68,7 @@ class Number(Property[float]):
         slack = 1e-12 * max(abs(number), self.step)
         if not self.low - slack <= number <= self.high + slack:
             raise ValueOutOfRangeError(
-                f"{value:g} {self.unit}".rstrip() + f" is outside {self.low:g} to {self.high:g}",
+                f"{number:g} {self.unit}".rstrip() + f" is outside {self.low:g} to {self.high:g}",
                 remedy=f"choose {self.expects()}",
             )
         return number

@@ -180,6 +180,12 @@ def test_what_is_refused_before_it_is_sent(unit, name, values):
     assert unit.wire.sent == []
 
 
+@pytest.mark.parametrize("value", ["99", b"99", np.float64(99)])
+def test_whatever_is_out_of_range_is_named_as_a_number(unit, value):
+    with pytest.raises(ValueOutOfRangeError, match=r"level_v = 99 V is outside -1 to 2\.5"):
+        unit.level_v = value
+
+
 @given(st.floats(-1, 2.5))
 def test_rounding_goes_to_the_nearest_step_within_the_range(value):
     rounded = Unit.level_v.check(value)
