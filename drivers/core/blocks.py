@@ -10,7 +10,7 @@ from __future__ import annotations
 from drivers.core.errors import MisuseError, UnexpectedReplyError
 from drivers.core.transport import Transport
 
-__all__ = ["MAX_BLOCK_BYTES", "block_header", "decode_block", "encode_block", "read_block"]
+__all__ = ["MAX_BLOCK_BYTES", "block_header", "read_block"]
 
 #: No instrument in the field answers with more; a longer count is a garbled reply.
 MAX_BLOCK_BYTES = 1 << 31
@@ -28,36 +28,6 @@ def block_header(count: int) -> bytes:
     if count < 0 or len(digits) > 9:
         raise MisuseError(f"a block of {count} bytes cannot be announced in nine digits")
     return f"#{len(digits)}{digits}".encode("ascii")
-
-
-def encode_block(data: bytes | bytearray | memoryview) -> bytes:
-    """Return `data` as a definite block."""
-    payload = bytes(data)
-    return block_header(len(payload)) + payload
-
-
-def decode_block(message: bytes) -> bytes:
-    """Return the payload of a whole message that is one block, definite or not.
-
-    Trailing white space after a definite block is allowed.
-
-    Raises
-    ------
-    UnexpectedReplyError
-        If the message is not a block, or is shorter or longer than it says.
-    """
-    if len(message) < 2 or message[:1] != b"#":
-        raise UnexpectedReplyError(f"expected a block, got {message[:40]!r}")
-    if message[1:2] == b"0":
-        return message[2:].removesuffix(b"\n")
-    digits = _digit_count(message[1:2])
-    count = _byte_count(message[2 : 2 + digits], digits)
-    payload = message[2 + digits : 2 + digits + count]
-    if len(payload) < count or message[2 + digits + count :].strip():
-        raise UnexpectedReplyError(
-            f"a block announced {count} bytes, the message holds {len(message) - 2 - digits}"
-        )
-    return payload
 
 
 def read_block(transport: Transport, end: bytes = b"\n") -> bytes:

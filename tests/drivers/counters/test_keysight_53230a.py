@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.core import InstrumentFaultError, ResponseTimeoutError, UnexpectedReplyError
-from drivers.core.blocks import decode_block
 from drivers.core.errors import ValueOutOfRangeError
 from drivers.counters.keysight_53230a import Keysight53230A
 from drivers.simulated.devices.counter_gates import enhanced, frequency, interval
@@ -340,9 +339,8 @@ def test_fetch_and_r(bench):
     unit.tell("SENS:FREQ:GATE:TIME 0.1;:SAMP:COUN 10")
     unit.link.write(b"INIT")
     device.time.wait_until(device.time.now_ns() + 420_000_000)
-    taken = decode_block(unit.link.query(b"R? 3").encode())
-    assert len(taken.split(b",")) == 3
-    assert len(decode_block(unit.link.query(b"R?").encode()).split(b",")) == 1
+    assert len(unit.link.query_block(b"R? 3").split(b",")) == 3
+    assert len(unit.link.query_block(b"R?").split(b",")) == 1
     rest = unit.ask("FETC?").split(",")
     assert len(rest) == 6
     assert unit.ask("FETC?").split(",") == rest
