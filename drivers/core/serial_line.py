@@ -1,8 +1,8 @@
-r"""Transports over pyserial: serial ports and ``socket://HOST:PORT``.
+"""A transport over a serial port, by pyserial.
 
 pyserial carries streaming instruments directly, since VISA libraries may read
 a serial line byte by byte. Addresses are ``ASRL/dev/ttyUSB0::INSTR``,
-``ASRL3::INSTR`` (COM3), ``/dev/ttyUSB0``, ``COM3`` or ``socket://HOST:PORT``.
+``ASRL3::INSTR`` (COM3), ``/dev/ttyUSB0`` or ``COM3``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_serial_address(address: str) -> bool:
     """Whether pyserial is the one to open `address`."""
     return bool(
         _VISA_NAME.match(address)
-        or address.startswith(("/dev/", "socket://", "rfc2217://"))
+        or address.startswith("/dev/")
         or re.fullmatch(r"COM\d+", address, re.IGNORECASE)
     )
 
@@ -38,7 +38,7 @@ def serial_connector(address: str, line: LineSettings) -> SerialTransport:
 
 
 class SerialTransport:
-    """One serial port or raw socket; see `drivers.core.transport.Transport`.
+    """One serial port; see `drivers.core.transport.Transport`.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Far:
 
 @pytest.fixture(params=["socket", "pty"])
 def ends(request):
-    """Return a transport and the far end of its line."""
+    """Return a transport and the far end of its line; pyserial's sockets do where no ptys are."""
     if request.param == "socket":
         server = socket.create_server(("127.0.0.1", 0))
         address = f"socket://127.0.0.1:{server.getsockname()[1]}"
@@ -193,7 +193,8 @@ def test_nothing_at_the_address(address):
         ("asrl/dev/ttyUSB0::instr", True),
         ("/dev/ttyACM0", True),
         ("COM12", True),
-        ("socket://10.0.0.5:4001", True),
+        ("socket://10.0.0.5:4001", False),
+        ("rfc2217://10.0.0.5:4001", False),
         ("GPIB0::7::INSTR", False),
         ("TCPIP0::10.0.0.5::5025::SOCKET", False),
         ("USB0::1::2::3::INSTR", False),
