@@ -121,9 +121,10 @@ class SFifteenSPD(Instrument):
         doc="Integral constant of the temperature loop.",
         page="pyS15 consti",
     )
-    peltier_v = Number(
+    peltier_v = _Setting(
         "pvolt?",
         "pvolt {value}",
+        within=0.1,
         unit="V",
         doc="Voltage at the cooler; set it only without `cooling`.",
         page="pyS15 pvolt",

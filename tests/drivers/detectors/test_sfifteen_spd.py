@@ -62,7 +62,7 @@ def detector(diode=None, **more):
         ("cooling", True, [("loop 1", ""), ("loop?", "1")]),
         ("proportional", 0.5, [("constp 0.5", ""), ("constp?", "0.5")]),
         ("integral", 0.25, [("consti 0.25", ""), ("consti?", "0.25")]),
-        ("peltier_v", 1.5, [("pvolt 1.5", "")]),
+        ("peltier_v", 1.5, [("pvolt 1.5", ""), ("pvolt?", "1.48")]),
         ("counting_time_s", 0.25, [("time 250", ""), ("time?", "250")]),
         ("delay", 12, [("delay 12", ""), ("delay?", "12")]),
     ],
@@ -78,6 +78,7 @@ def test_command(scripted, name, value, pairs):
         ("bias_v", 63, "hvolt 63", "hvolt?", "what"),
         ("temperature_c", -50, "settemp -50", "settemp?", "20.0"),
         ("cooling", True, "loop 1", "loop?", "0"),
+        ("peltier_v", 1.5, "pvolt 1.5", "pvolt?", "0"),
     ],
 )
 def test_a_setting_that_did_not_take_is_reported(scripted, name, value, command, query, reply):
