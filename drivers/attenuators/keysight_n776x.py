@@ -1,4 +1,4 @@
-"""Keysight N775x and N776x variable optical attenuators.
+"""Keysight N776x variable optical attenuators.
 
 Commands and pages are those of the Keysight N77xx Series Programming Guide,
 N7744-90C01, edition 7 (2015). An attenuator takes two ports, its input and its
@@ -14,8 +14,6 @@ from drivers.core import Channel, Coupling, Flag, Instrument, LineSettings, Numb
 __all__ = [
     "AttenuatorPort",
     "KeysightN776x",
-    "KeysightN7751A",
-    "KeysightN7752A",
     "KeysightN7761A",
     "KeysightN7762A",
     "KeysightN7764A",
@@ -135,7 +133,7 @@ class KeysightN776x(Instrument):
     """What the attenuators have in common; a model has its ports."""
 
     line: ClassVar[LineSettings] = LineSettings(timeout_s=5.0)
-    identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies, ?N77(5[12]|6[124])A,.*"
+    identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies, ?N776[124]A,.*"
     channels: ClassVar = {"channel": (AttenuatorPort, (1,))}
 
     def close_shutters(self) -> None:
@@ -161,16 +159,3 @@ class KeysightN7761A(KeysightN776x):
     """Keysight N7761A with one attenuator."""
 
     identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies, ?N7761A,.*"
-
-
-class KeysightN7752A(KeysightN776x):
-    """Keysight N7752A: two attenuators beside a power meter."""
-
-    identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies, ?N7752A,.*"
-    channels: ClassVar = {"channel": (AttenuatorPort, (1, 3))}
-
-
-class KeysightN7751A(KeysightN776x):
-    """Keysight N7751A: one attenuator beside a power meter."""
-
-    identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies, ?N7751A,.*"

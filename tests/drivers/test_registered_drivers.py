@@ -27,7 +27,9 @@ GPIB = "GPIB0::10::INSTR"
 INSTRUMENTS = {
     "keysight-33600a": (LAN, "SOUR1:FREQ 1000"),
     "keysight-53230a": (LAN, "SENS:FREQ:GATE:TIME 0.1"),
+    "keysight-n7711a": (LAN, "SOUR1:WAV:AUTO 1"),
     "keysight-n7714a": (LAN, "SOUR1:WAV:AUTO 1"),
+    "keysight-n7761a": (LAN, "INP1:ATT 3"),
     "keysight-n7764a": (LAN, "INP1:ATT 3"),
     "keysight-n7762a": (LAN, "INP1:ATT 3"),
     "thorlabs-pm100d": (USB, "SENS:AVER:COUN 3"),
@@ -54,6 +56,10 @@ def test_every_driver_can_be_loaded():
 def test_every_simulator_can_be_loaded():
     for name in registry.names(registry.SIMULATORS):
         assert registry.simulator_class(name).connectors
+
+
+def test_every_driver_has_its_simulator():
+    assert registry.names() == registry.names(registry.SIMULATORS)
 
 
 def test_couplings_name_properties_and_values_that_they_can_have():

@@ -1,4 +1,4 @@
-"""A simulated Keysight N7714A tunable laser source with four lasers.
+"""Simulated Keysight N7711A and N7714A tunable laser sources, with one and four lasers.
 
 After the Keysight N77xx Series Programming Guide, N7744-90C01, edition 7, pp.
 82 to 98. A laser that was switched on or tuned is dark until it has settled.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from drivers.simulated.devices.n77xx import (
     LIGHT_SPEED,
@@ -24,9 +24,8 @@ from drivers.simulated.scpi import Boolean, Choice, Number, ScpiError, command, 
 from drivers.simulated.terminals import LightSource
 from drivers.simulated.time import BenchTime
 
-__all__ = ["KeysightN7714ADevice"]
+__all__ = ["KeysightN7711ADevice", "KeysightN7714ADevice"]
 
-_LASERS = (1, 2, 3, 4)
 _BOUND = Choice("MINimum", "MAXimum", "DEFault", optional=True)
 _FREQUENCY_STEP_HZ = 100e6
 
@@ -83,7 +82,7 @@ class _Power(TooFar):
 
     def read(self, token: Any, device: Any, suffixes: tuple[int, ...]) -> float:
         """Return the power in dBm."""
-        laser = device.lasers[suffixes[0]]
+        laser = device.laser(suffixes[0])
         low, high = device.settings["lowest_dbm"], device.settings["highest_dbm"]
         text = bytes(token).upper()
         if text[:3] in (b"MIN", b"MAX", b"DEF"):
@@ -99,15 +98,16 @@ class _Power(TooFar):
 
 
 class KeysightN7714ADevice(N77xxDevice):
-    """The source.
+    """The source with four lasers.
 
     Settings: ``settling_s``, how long a laser is dark after it was switched on
     or tuned; the limits ``lowest_dbm``, ``highest_dbm``, ``lowest_hz`` and
     ``highest_hz``, by default those of a C band laser.
     """
 
-    model = "N7714A"
-    terminal_names = ("output1", "output2", "output3", "output4")
+    ports_used: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+    model: ClassVar[str] = "N7714A"
+    terminal_names: ClassVar[tuple[str, ...]] = ("output1", "output2", "output3", "output4")
     default_settings = {
         "settling_s": 5.0,
         "lowest_dbm": 7.0,
@@ -124,24 +124,28 @@ class KeysightN7714ADevice(N77xxDevice):
 
     def _set_up(self) -> None:
         power = self.settings["lowest_dbm"]
-        self.lasers = {number: _Laser(power_dbm=power) for number in _LASERS}
+        self.lasers = {number: _Laser(power_dbm=power) for number in self.ports_used}
 
     def reset(self) -> None:
         """Go to the defaults, all lasers off."""
         super().reset()
         self._set_up()
-        for number in _LASERS:
+        for number in self.ports_used:
             self._emit(number, settle=False)
 
     def port_of(self, number: int) -> int:
         """Return the laser of that number."""
-        if number not in _LASERS:
+        if number not in self.ports_used:
             raise no_such_port()
         return number
 
+    def laser(self, number: int) -> _Laser:
+        """Return the settings of the laser of that number."""
+        return self.lasers[self.port_of(number)]
+
     def _emit(self, number: int, *, settle: bool) -> None:
         """Tell the fibre what comes, after darkness if the laser has to settle."""
-        laser = self.lasers[number]
+        laser = self.laser(number)
         source: LightSource | None = self.terminals.get(f"output{number}")
         ready_ns = self.t_ns
         if laser.on and (settle or self.at_work(number)):
@@ -161,7 +165,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @command("[SOURce[1-4]]:POWer:STATe", Boolean())
     def set_output(self, number: int, on: bool) -> None:
         """Switch a laser."""
-        laser = self.lasers[number]
+        laser = self.laser(number)
         if on != laser.on:
             laser.on = on
             self._emit(number, settle=on)
@@ -170,18 +174,18 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:POWer:STATe")
     def output(self, number: int) -> bool:
         """Return whether a laser is on."""
-        return self.lasers[number].on
+        return self.laser(number).on
 
     @command("[SOURce[1-4]]:POWer[:LEVel][:IMMediate][:AMPLitude]", _Power())
     def set_power(self, number: int, dbm: float) -> None:
         """Set the power."""
-        self.lasers[number].power_dbm = dbm
+        self.laser(number).power_dbm = dbm
         self._emit(number, settle=False)
 
     @query("[SOURce[1-4]]:POWer[:LEVel][:IMMediate][:AMPLitude]", _BOUND)
     def power(self, number: int, bound: str | None) -> str:
         """Return the power, or a limit, in the unit that is set."""
-        laser = self.lasers[number]
+        laser = self.laser(number)
         dbm = laser.power_dbm
         if bound is not None:
             dbm = self.settings["highest_dbm" if bound == "MAX" else "lowest_dbm"]
@@ -191,13 +195,13 @@ class KeysightN7714ADevice(N77xxDevice):
     @command("[SOURce[1-4]]:POWer:UNIT", POWER_UNIT)
     def set_unit(self, number: int, unit: str) -> None:
         """Set the unit of powers."""
-        self.lasers[number].unit = unit
+        self.laser(number).unit = unit
 
     @query("OUTPut[1-4]:POWer:UNit")
     @query("[SOURce[1-4]]:POWer:UNIT")
     def unit(self, number: int) -> str:
         """Return the unit of powers."""
-        return "+0" if self.lasers[number].unit == "DBM" else "+1"
+        return "+0" if self.laser(number).unit == "DBM" else "+1"
 
     # ---- wavelength and frequency --------------------------------------------------
 
@@ -213,7 +217,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:WAVelength[:CW]", _BOUND)
     def wavelength(self, number: int, bound: str | None) -> str:
         """Return the wavelength or a limit."""
-        hertz = self.lasers[number].optical_hz
+        hertz = self.laser(number).optical_hz
         if bound is not None:
             hertz = self.settings["lowest_hz" if bound == "MAX" else "highest_hz"]
         return single(LIGHT_SPEED / hertz)
@@ -226,13 +230,13 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:FREQuency", _BOUND)
     def frequency(self, number: int, bound: str | None) -> str:
         """Return the frequency or a limit."""
-        hertz = self.lasers[number].optical_hz
+        hertz = self.laser(number).optical_hz
         if bound is not None:
             hertz = self.settings["highest_hz" if bound == "MAX" else "lowest_hz"]
         return single(hertz)
 
     def _tune(self, number: int, hertz: float, *, by_wavelength: bool) -> None:
-        laser = self.lasers[number]
+        laser = self.laser(number)
         if not laser.auto:
             raise ScpiError(-221, "Not allowed while frequency auto mode is off")
         low, high = self.settings["lowest_hz"], self.settings["highest_hz"]
@@ -252,7 +256,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @command("[SOURce[1-4]]:FREQuency:AUTO", Boolean())
     def set_auto(self, number: int, auto: bool) -> None:
         """Choose auto mode or grid mode."""
-        laser = self.lasers[number]
+        laser = self.laser(number)
         if auto != laser.auto:
             before = laser.optical_hz
             laser.auto = auto
@@ -262,7 +266,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:FREQuency:AUTO")
     def auto(self, number: int) -> bool:
         """Return whether auto mode is on."""
-        return self.lasers[number].auto
+        return self.laser(number).auto
 
     # ---- the grid ------------------------------------------------------------------
 
@@ -274,7 +278,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:FREQuency:REFerence")
     def reference(self, number: int) -> str:
         """Return the frequency of grid channel 0."""
-        return single(self.lasers[number].reference_hz)
+        return single(self.laser(number).reference_hz)
 
     @command("[SOURce[1-4]]:FREQuency:GRID", TooFar("HZ", 1e8, 1e12))
     def set_grid(self, number: int, hertz: float) -> None:
@@ -284,7 +288,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:FREQuency:GRID")
     def grid(self, number: int) -> str:
         """Return the grid spacing."""
-        return single(self.lasers[number].grid_hz)
+        return single(self.laser(number).grid_hz)
 
     @command("[SOURce[1-4]]:FREQuency:CHANnel", Number(integer=True))
     def set_channel(self, number: int, channel: int) -> None:
@@ -300,7 +304,7 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:FREQuency:CHANnel")
     def channel(self, number: int) -> str:
         """Return the grid channel."""
-        return f"{self.lasers[number].grid_channel:+d}"
+        return f"{self.laser(number).grid_channel:+d}"
 
     @command("[SOURce[1-4]]:FREQuency:OFFSet", TooFar("HZ", -6e9, 6e9))
     def set_offset(self, number: int, hertz: float) -> None:
@@ -311,10 +315,10 @@ class KeysightN7714ADevice(N77xxDevice):
     @query("[SOURce[1-4]]:FREQuency:OFFSet")
     def offset(self, number: int) -> str:
         """Return the offset from the grid."""
-        return single(self.lasers[number].offset_hz)
+        return single(self.laser(number).offset_hz)
 
     def _in_grid(self, number: int, *, dark: bool = False) -> _Laser:
-        laser = self.lasers[number]
+        laser = self.laser(number)
         if laser.auto:
             raise ScpiError(-221, "Not allowed while frequency auto mode is on")
         if dark and laser.on:
@@ -326,19 +330,27 @@ class KeysightN7714ADevice(N77xxDevice):
     @command("[SOURce[1-4]]:MODUlation:INTernal[:STATe]", Boolean())
     def set_modulated(self, number: int, on: bool) -> None:
         """Modulate the frequency, which the plant does not see."""
-        self.lasers[number].modulated = on
+        self.laser(number).modulated = on
 
     @query("[SOURce[1-4]]:MODUlation:INTernal[:STATe]")
     def modulated(self, number: int) -> bool:
         """Return whether the frequency is modulated."""
-        return self.lasers[number].modulated
+        return self.laser(number).modulated
 
     @command("[SOURce[1-4]]:MODUlation:INTernal:SBSControl[:LEVel]", TooFar("HZ", 0.0, 1e9))
     def set_modulation(self, number: int, hertz: float) -> None:
         """Set the excursion."""
-        self.lasers[number].modulation_hz = hertz
+        self.laser(number).modulation_hz = hertz
 
     @query("[SOURce[1-4]]:MODUlation:INTernal:SBSControl[:LEVel]")
     def modulation(self, number: int) -> str:
         """Return the excursion."""
-        return single(self.lasers[number].modulation_hz)
+        return single(self.laser(number).modulation_hz)
+
+
+class KeysightN7711ADevice(KeysightN7714ADevice):
+    """The source with one laser."""
+
+    ports_used = (1,)
+    model = "N7711A"
+    terminal_names = ("output1",)

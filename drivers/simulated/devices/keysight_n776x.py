@@ -26,7 +26,12 @@ from drivers.simulated.scpi import Boolean, Choice, Later, Number, ScpiError, co
 from drivers.simulated.terminals import Attenuation
 from drivers.simulated.time import BenchTime
 
-__all__ = ["KeysightN776xDevice", "KeysightN7764ADevice"]
+__all__ = [
+    "KeysightN776xDevice",
+    "KeysightN7761ADevice",
+    "KeysightN7762ADevice",
+    "KeysightN7764ADevice",
+]
 
 _BOUND = Choice("MINimum", "MAXimum", "DEFault", optional=True)
 _FULL_SPEED = 1000.0  # dB/s
@@ -83,9 +88,9 @@ class KeysightN776xDevice(N77xxDevice):
     Settings: ``highest_db``, the filter's range.
     """
 
-    ports_used: ClassVar[tuple[int, ...]] = (1,)
-    model: ClassVar[str] = "N7761A"
-    terminal_names: ClassVar[tuple[str, ...]] = ("channel1",)
+    ports_used: ClassVar[tuple[int, ...]]
+    model: ClassVar[str]
+    terminal_names: ClassVar[tuple[str, ...]]
     default_settings = {"highest_db": 45.0}
 
     def __init__(
@@ -327,3 +332,11 @@ class KeysightN7762ADevice(KeysightN776xDevice):
     ports_used = (1, 3)
     model = "N7762A"
     terminal_names = ("channel1", "channel3")
+
+
+class KeysightN7761ADevice(KeysightN776xDevice):
+    """An N7761A with one attenuator."""
+
+    ports_used = (1,)
+    model = "N7761A"
+    terminal_names = ("channel1",)

@@ -89,7 +89,7 @@ def test_shutters_close_together(scripted, set_pairs):
 
 
 def test_any_model_answers_the_common_driver(scripted):
-    scripted(KeysightN776x, identity="Agilent Technologies, N7752A, DE1, V1.0")
+    scripted(KeysightN776x, identity="Agilent Technologies, N7762A, DE1, V1.0")
 
 
 def test_there_are_no_even_channels(scripted):
