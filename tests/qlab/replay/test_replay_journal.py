@@ -132,6 +132,8 @@ def test_unused_names_the_first_record_in_order_that_nobody_asked_for(run):
     assert (left.source, left.exchange, left.expected) == ("laser", 0, "open b'elsewhere'")
     assert left.got == "the end of the run"
     journal.cursor("laser").take(Kind.OPEN, "")
+    left = journal.unused(frozenset())
+    assert (left.source, left.exchange) == ("meter", 1)
     meter.take(Kind.WRITE, "")
     assert journal.unused(frozenset()).source == "run"
     meter.take(Kind.READ, "")

@@ -165,6 +165,19 @@ def test_a_late_reply_can_be_read_in_other_pieces():
     transport.close()
 
 
+def test_a_time_out_that_newer_code_did_not_meet_is_over_with_the_next_command():
+    run, _, _ = recorded(
+        (("read_exactly", 9), ResponseTimeoutError(LATE, partial=b"ab")),
+        (("write", b"again"), None),
+        (("read_until", b"\n"), b"cd"),
+    )
+    transport = replayed(run.journal())
+    assert transport.read_exactly(2) == b"ab"
+    transport.write(b"again")
+    assert transport.read_exactly(1) == b"c"
+    assert transport.read_until(b"\n") == b"d"
+
+
 def test_a_lost_session_is_lost_after_what_arrived_before():
     run, _, _ = recorded(
         (("read_available",), b"abc"),
@@ -214,6 +227,19 @@ def test_a_device_clear_drops_what_is_left():
     assert transport.read_exactly(1) == b"a"
     transport.clear()
     assert transport.read_until(b"\n") == b"b\n"
+
+
+def test_a_device_clear_drops_end_marks_too():
+    run, _, _ = recorded(
+        (("read_until", b"\n"), b"abcd"),
+        (("clear",), None),
+        (("read_until", b"\n"), b"efgh"),
+    )
+    transport = replayed(run.journal())
+    assert transport.read_exactly(1) == b"a"
+    transport.clear()
+    assert transport.read_exactly(1) == b"e"
+    assert transport.read_until(b"\n") == b"fgh"
 
 
 def test_a_refused_open_is_refused_in_the_same_words():
