@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qlab.cli.output import columns, emit, json_option, station_option
+from qlab.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from qlab.station import StationFile
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+#: The station file as an argument; `station_option` says the same by name.
+_file_argument = click.argument("file", type=_FILE, required=False)
+
+
+def _named(file: Path | None, station: str | None) -> str | Path | None:
+    if file is not None and station is not None:
+        raise UsageError("the station file is named twice", remedy="name it once")
+    return station if file is None else file
 
 
 @click.group()
@@ -42,8 +51,6 @@ def init(file: Path, kind: str, as_json: bool) -> None:
     """Write a commented station file; never over an existing one."""
     from importlib import resources
 
-    from qlab.errors import UsageError
-
     text = (resources.files("qlab.stations") / kind).read_text(encoding="utf-8")
     try:
         with file.open("x", encoding="utf-8", newline="\n") as out:
@@ -59,15 +66,23 @@ def init(file: Path, kind: str, as_json: bool) -> None:
 
 
 @station.command()
-@click.argument("file", type=_FILE, required=False)
+@_file_argument
+@station_option
 @click.option("--connect", is_flag=True, help="Also open every instrument and ask who it is.")
 @json_option
-def check(file: Path | None, connect: bool, as_json: bool) -> int:
-    """Check a station file without hardware: keys, drivers, roles, limits, safe steps."""
-    from qlab.errors import ExitCode
+def check(file: Path | None, station: str | None, connect: bool, as_json: bool) -> int:
+    """Check a station file without hardware.
+
+    That is its keys, drivers, roles, limits, interlocks, safe steps and the options
+    of experiments.
+    """
+    from qlab.experiments.interface import experiment
     from qlab.station import Station, load_station
 
-    with Station(load_station(file)) as opened:
+    named = load_station(_named(file, station))
+    for name in named.tables:
+        experiment(name)(named, {})
+    with Station(named) as opened:
         found = opened.file
         rows = _identities(opened) if connect else []
         facts: dict[str, Any] = {
@@ -112,27 +127,28 @@ def _warnings(file: StationFile) -> list[str]:
 
 
 @station.command()
+@_file_argument
 @station_option
 @json_option
-def show(station: str | None, as_json: bool) -> None:
+def show(file: Path | None, station: str | None, as_json: bool) -> None:
     """Show instruments, roles, limits, interlocks and safe steps."""
     from dataclasses import asdict
 
     from qlab.station import load_station
 
-    file = load_station(station)
+    found = load_station(_named(file, station))
     facts = {
-        "file": file.source.name,
-        "station": file.name,
-        "simulated": file.simulated,
-        "instruments": {name: asdict(entry) for name, entry in file.instruments.items()},
-        "roles": file.roles,
-        "limits": {target: asdict(limit) for target, limit in file.limits.items()},
-        "interlocks": [asdict(interlock) for interlock in file.interlocks],
-        "safe": [[entry.target, entry.value] for entry in file.safe],
-        "tables": file.tables,
+        "file": found.source.name,
+        "station": found.name,
+        "simulated": found.simulated,
+        "instruments": {name: asdict(entry) for name, entry in found.instruments.items()},
+        "roles": found.roles,
+        "limits": {target: asdict(limit) for target, limit in found.limits.items()},
+        "interlocks": [asdict(interlock) for interlock in found.interlocks],
+        "safe": [[entry.target, entry.value] for entry in found.safe],
+        "tables": found.tables,
     }
-    emit("qlab.station.show/1", facts, lambda: _shown(file), as_json)
+    emit("qlab.station.show/1", facts, lambda: _shown(found), as_json)
 
 
 def _shown(file: StationFile) -> str:
@@ -164,28 +180,28 @@ def _bound(word: str, value: float | None) -> str:
 
 
 @station.command()
+@_file_argument
 @station_option
 @json_option
-def safe(station: str | None, as_json: bool) -> int:
+def safe(file: Path | None, station: str | None, as_json: bool) -> int:
     """Drive a station's outputs to their safe state, from outside of any run.
 
     After a power cut or a `kill -9` outputs are as they were: this puts that
     right. Exit code 3 if a step failed.
     """
-    from qlab.errors import ExitCode, UsageError
     from qlab.station import Station, load_station
 
-    file = load_station(station)
-    if file.simulation is not None:
+    found = load_station(_named(file, station))
+    if found.simulation is not None:
         raise UsageError(
-            f"{file.source.name} is simulated anew in each command, so nothing is left on",
-            remedy="name the file of a real or served station with --station",
+            f"{found.source.name} is simulated anew in each command, so nothing is left on",
+            remedy="name the file of a real or a served station",
         )
-    if not file.safe:
+    if not found.safe:
         raise UsageError(
-            f"{file.source.name} has no safe steps", remedy="add [safe] with steps = [...]"
+            f"{found.source.name} has no safe steps", remedy="add [safe] with steps = [...]"
         )
-    with Station(file) as opened:
+    with Station(found) as opened:
         steps = opened.to_safe_state()
     rows = [(s.target, s.value, "done" if s.done else f"FAILED: {s.error}") for s in steps]
     facts = [{"target": s.target, "value": s.value, "error": s.error} for s in steps]
@@ -194,6 +210,7 @@ def safe(station: str | None, as_json: bool) -> int:
 
 
 @station.command()
+@_file_argument
 @station_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
@@ -212,6 +229,7 @@ def safe(station: str | None, as_json: bool) -> int:
 )
 @json_option
 def serve(
+    file: Path | None,
     station: str | None,
     host: str,
     port: int,
@@ -229,24 +247,23 @@ def serve(
     import os
     from dataclasses import asdict
 
-    from qlab.errors import UsageError
     from qlab.station import load_station
     from qlab.station.serving import serve as serving
 
-    file = load_station(station)
+    found = load_station(_named(file, station))
     terminals = os.name == "posix" and not tcp
     if write is not None and write.exists():
         raise UsageError(f"{write} exists", remedy="choose another name")
     with (
         _until_stopped(),
-        serving(file, host=host, first_port=port, seed=seed, terminals=terminals) as served,
+        serving(found, host=host, first_port=port, seed=seed, terminals=terminals) as served,
     ):
         if write is not None:
             with write.open("x", encoding="utf-8", newline="\n") as out:
                 out.write(served.station_text())
         emit(
             "qlab.station.serve/1",
-            {"station": file.name, "served": [asdict(at) for at in served.instruments]},
+            {"station": found.name, "served": [asdict(at) for at in served.instruments]},
             lambda: columns((at.name, at.address) for at in served.instruments),
             as_json,
         )

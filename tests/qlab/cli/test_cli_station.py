@@ -150,6 +150,41 @@ def test_wrong_arguments_are_usage_errors(qlab, arguments):
     assert err.count("\n") == 2
 
 
+@pytest.mark.parametrize("command", ["check", "show", "serve", "safe"])
+def test_the_file_is_named_in_either_way(qlab, pair, tmp_path, command):
+    """A simulated station for those that need one, a real one for those that do not."""
+    path = pair if command in ("check", "show") else real_station(tmp_path, "/dev/no-such-port")
+    if command == "safe":
+        path.write_text(path.read_text().partition("[safe]")[0])
+    ways = [qlab("station", command, path), qlab("station", command, "--station", path)]
+    assert ways[0] == ways[1]
+    assert str(path) in ways[0][1] + ways[0][2]
+    code, _, err = qlab("station", command, path, "--station", path)
+    assert code == 2
+    assert "the station file is named twice" in err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("slots", 1.5, "must be a whole number"),
+        ("sluts", 1, "unknown key"),
+        ("slots", 0, "outside 1 to"),
+        ("intensities", [0.1, 0.5], ""),
+    ],
+)
+def test_check_finds_mistakes_in_an_experiment_s_options(qlab, tmp_path, key, value, said):
+    path = tmp_path / "bench.toml"
+    assert qlab("station", "init", path)[0] == 0
+    lines = [text for text in path.read_text().splitlines() if not text.startswith(f"{key} =")]
+    table = lines.index("[bb84]")
+    path.write_text("\n".join([*lines[: table + 1], f"{key} = {value}", *lines[table + 1 :]]))
+    code, out, err = qlab("station", "check", path)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {path}, line {table + (2 if said else 1)}: bb84")
+    assert said in err
+
+
 def test_show_tells_all(qlab, pair):
     code, out, _ = qlab("station", "show", "--station", pair)
     assert code == 0
