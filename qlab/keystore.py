@@ -7,7 +7,6 @@ into results or logs.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -108,14 +107,6 @@ class KeyStore:
             f"keys cannot be stored in {self.folder}: {error.strerror}",
             remedy="set QLAB_KEYS to a folder that you can write to",
         )
-
-    def records(self) -> list[KeyRecord]:
-        """Return the records of all keys, oldest id first."""
-        found = []
-        for path in sorted(self.folder.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, TypeError):  # not one of ours
-                found.append(KeyRecord(**json.loads(path.read_text(encoding="utf-8"))))
-        return found
 
 
 def _write_new(path: Path, data: bytes) -> None:

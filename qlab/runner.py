@@ -53,7 +53,7 @@ class UnsafeOutputsError(QlabError):
     def __init__(self, failed: Sequence[str]) -> None:
         super().__init__(
             f"NOT IN THEIR SAFE STATE: {', '.join(failed)}",
-            remedy="switch them off by hand, or try `qlab station safe FILE` with the station's file",
+            remedy="switch them off by hand, or try `qlab station safe FILE`",
         )
 
 
