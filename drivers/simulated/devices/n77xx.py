@@ -15,7 +15,7 @@ import numpy as np
 
 from drivers.simulated.scpi import Choice, Number, Parameter, ScpiDevice, ScpiError, exponent, query
 from drivers.simulated.scpi.messages import Token
-from drivers.simulated.scpi.parameters import limit
+from drivers.simulated.scpi.numbers import limit
 from drivers.simulated.time import BenchTime
 
 __all__ = [

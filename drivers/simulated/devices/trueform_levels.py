@@ -14,7 +14,8 @@ from typing import Any
 
 from drivers.simulated.scpi.errors import ScpiError
 from drivers.simulated.scpi.messages import Token
-from drivers.simulated.scpi.parameters import Number, Parameter, limit
+from drivers.simulated.scpi.numbers import Number, limit
+from drivers.simulated.scpi.parameters import Parameter
 
 __all__ = ["Amplitude", "Clipped", "Levels", "divider"]
 

@@ -4,16 +4,8 @@ from drivers.simulated.device import Later
 from drivers.simulated.scpi.commands import Setting, command, query
 from drivers.simulated.scpi.device import ScpiDevice
 from drivers.simulated.scpi.errors import ScpiError
-from drivers.simulated.scpi.parameters import (
-    Block,
-    Boolean,
-    Channels,
-    Choice,
-    Many,
-    Number,
-    Parameter,
-    Text,
-)
+from drivers.simulated.scpi.numbers import Boolean, Number
+from drivers.simulated.scpi.parameters import Block, Channels, Choice, Many, Parameter, Text
 from drivers.simulated.scpi.replies import BlockReply, block, exponent, fixed, quoted
 
 __all__ = [

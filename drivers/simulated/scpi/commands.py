@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 from drivers.simulated.scpi.errors import ScpiError
 from drivers.simulated.scpi.headers import HeaderTree, parse_pattern
 from drivers.simulated.scpi.messages import Token
-from drivers.simulated.scpi.parameters import Number, Parameter
+from drivers.simulated.scpi.numbers import Number
+from drivers.simulated.scpi.parameters import Parameter
 
 __all__ = ["Command", "Setting", "collect", "command", "query"]
 

@@ -8,7 +8,7 @@ from drivers.simulated.device import Later
 from drivers.simulated.scpi.commands import command, query
 from drivers.simulated.scpi.engine import ScpiEngine
 from drivers.simulated.scpi.errors import ERRORS
-from drivers.simulated.scpi.parameters import Number
+from drivers.simulated.scpi.numbers import Number
 from drivers.simulated.scpi.replies import quoted
 
 __all__ = ["ScpiDevice"]
