@@ -207,10 +207,6 @@ class Device:
         """Return when the status byte will next request service, if that is known."""
         return None
 
-    def spend(self, seconds: float) -> None:
-        """Let the command being executed take `seconds`; the next one waits."""
-        self.t_ns += round(seconds * 1e9)
-
     def bring_up(self, t_ns: int) -> None:
         """Let `advance` bring the state up to `t_ns`, unless it is there already."""
         if t_ns > self._advanced_ns:

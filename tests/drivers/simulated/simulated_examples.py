@@ -98,7 +98,7 @@ class Generator(ScpiDevice):
 
     @command("SOURce:SAVE")
     def save(self) -> None:
-        self.spend(0.25)
+        self.t_ns += 250_000_000
 
 
 class Rubidium(LineDevice):
