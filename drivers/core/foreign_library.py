@@ -27,6 +27,7 @@ from pyvisa.constants import (
     StatusCode,
     TriggerProtocol,
 )
+from pyvisa.errors import completion_and_error_messages
 from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISAEventContext, VISARMSession, VISASession
 from pyvisa.util import LibraryPath
@@ -85,6 +86,13 @@ class ForeignVisaLibrary(VisaLibraryBase):
     def list_resources(self, session: VISARMSession, query: str = "?*::INSTR") -> tuple[str, ...]:
         """Return the named instruments that match a VISA expression, there or not."""
         return rname.filter([name for name, _ in self._instruments.values()], query)
+
+    def status_description(
+        self, session: VISASession | VISAEventContext | VISARMSession, status: StatusCode
+    ) -> tuple[str, StatusCode]:
+        """Return the text of a status code."""
+        _, text = completion_and_error_messages.get(status, ("", "Unknown status"))
+        return text, self.handle_return_value(session, StatusCode.success)
 
     # ---- the forms that all calls but open, close, read, write and read_stb have ----
 

@@ -81,7 +81,6 @@ class RecordingVisaLibrary(ForeignVisaLibrary):
     handle_return_value = _passed_on("handle_return_value")
     get_last_status_in_session = _passed_on("get_last_status_in_session")
     ignore_warning = _passed_on("ignore_warning")
-    status_description = _passed_on("status_description")
     open_default_resource_manager = _passed_on("open_default_resource_manager")
     disable_event = _passed_on("disable_event")
     discard_events = _passed_on("discard_events")

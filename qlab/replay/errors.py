@@ -12,6 +12,15 @@ __all__ = ["Divergence", "DivergenceError", "JournalEndError", "shown"]
 
 _LONGEST = 64
 
+#: What lies between a foreign driver and the wire: no line of it tells what diverged.
+_PLUMBING = (
+    "pyvisa",
+    "pymeasure.adapters",
+    "pymeasure.instruments.channel",
+    "pymeasure.instruments.common_base",
+    "pymeasure.instruments.instrument",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
@@ -85,4 +94,6 @@ def _is_named(module: str) -> bool:
         return rest.partition(".")[0] != "core"
     if room == "qlab":
         return rest.startswith("experiments.")
+    if any(module == part or module.startswith(f"{part}.") for part in _PLUMBING):
+        return False
     return room != "protocols" and room not in sys.stdlib_module_names

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -31,6 +31,11 @@ from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runner import conduct
 from qlab.station import Station, parse_station
+
+if TYPE_CHECKING:
+    from pyvisa.highlevel import VisaLibraryBase
+
+    from qlab.station.connections import ForeignLibrary
 
 __all__ = ["ReplayReport", "reanalyse_run", "replay_run"]
 
@@ -127,7 +132,11 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
         journal = Journal(run, ended=ended)
         recorded = _Recorded(run)
         same = run.provenance.get("platform") == platform_mark()
-        planned, station = _rebuild(run, lambda name: replay_connector(name, journal))
+        planned, station = _rebuild(
+            run,
+            lambda name: replay_connector(name, journal),
+            lambda instruments: _foreign_library(instruments, journal),
+        )
         recorder = ReplayRecorder(journal)
         relative = 0.0 if same else _ELSEWHERE
         sink = ReplaySink(journal, recorded, relative)
@@ -208,10 +217,18 @@ class _Nowhere:
         """Let the key go: a replay proves that it could be made, no more."""
 
 
-def _rebuild(run: RunFile, connect: Callable[[str], Connect]) -> tuple[Experiment, Station]:
+def _rebuild(
+    run: RunFile, connect: Callable[[str], Connect], foreign: ForeignLibrary | None = None
+) -> tuple[Experiment, Station]:
     station_file = parse_station(run.config, f"the station in {run.path.name}")
     planned = experiment(run.experiment)(station_file, {})
-    return planned, Station(station_file, connect=connect)
+    return planned, Station(station_file, connect=connect, foreign=foreign)
+
+
+def _foreign_library(instruments: Mapping[str, str], journal: Journal) -> VisaLibraryBase:
+    from qlab.replay.visa_library import ReplayVisaLibrary  # loads pyvisa
+
+    return ReplayVisaLibrary(instruments, journal)
 
 
 def _seed(run: RunFile) -> int | None:

@@ -14,7 +14,7 @@ from pyvisa.constants import (
     SerialTermination,
     StatusCode,
 )
-from pyvisa.errors import VisaIOError, completion_and_error_messages
+from pyvisa.errors import VisaIOError
 from pyvisa.typing import VISAEventContext, VISARMSession, VISASession
 
 from drivers.core import visa_words
@@ -28,6 +28,8 @@ __all__ = ["ReplayVisaLibrary"]
 _SUCCESS = StatusCode.success
 _STOPPED = StatusCode.success_termination_character_read
 _MORE = StatusCode.success_max_count_read
+_BY_CHARACTER = SerialTermination.termination_char
+_KEEPING = (Kind.READ, Kind.CLEAR, Kind.ATTRIBUTE)
 _FAILED = (Status.TIMEOUT, Status.LOST, Status.REFUSED, Status.ERROR)
 
 
@@ -49,6 +51,7 @@ class ReplayVisaLibrary(ForeignVisaLibrary):
 
     _journal: Journal
     _lines: dict[int, _Line]
+    _managers: set[int]
     _handles: itertools.count[int]
 
     def __new__(  # noqa: D102 - pyvisa makes its libraries here; see the class
@@ -57,6 +60,7 @@ class ReplayVisaLibrary(ForeignVisaLibrary):
         library = cls._of(instruments)
         library._journal = journal
         library._lines = {}
+        library._managers = set()
         library._handles = itertools.count(1)
         return library
 
@@ -68,6 +72,7 @@ class ReplayVisaLibrary(ForeignVisaLibrary):
     def open_default_resource_manager(self) -> tuple[VISARMSession, StatusCode]:
         """Open a session of the resource manager."""
         handle = VISARMSession(next(self._handles))
+        self._managers.add(handle)
         return handle, self.handle_return_value(handle, _SUCCESS)
 
     def open(
@@ -81,37 +86,38 @@ class ReplayVisaLibrary(ForeignVisaLibrary):
         source = self._instrument(resource_name)
         cursor = self._journal.cursor(source, next(self._sessions[source]))
         line = _Line(cursor, is_serial=resource_name.upper().startswith("ASRL"))
-        told = line.take(Kind.OPEN, f"opens {resource_name}")
+        code = self._ended(session, line.take(Kind.OPEN, f"opens {resource_name}").result)
         handle = VISASession(next(self._handles))
-        code = self._ended(handle, told.result)
         self._lines[handle] = line
+        self._last_status_in_session[handle] = code
         return handle, code
 
     def close(self, session: VISASession | VISAEventContext | VISARMSession) -> StatusCode:
         """Follow a recorded close; after a divergence close in silence."""
-        line = self._lines.pop(session, None)
-        if line is not None and self._journal.stopped is None:
+        code = _SUCCESS
+        if self._journal.stopped is not None:
+            pass
+        elif session in self._lines:
+            line = self._lines.pop(session)
             return self._ended(None, line.take(Kind.CLOSE, "closes the session").result)
-        self._events.pop(session, None)
-        return self.handle_return_value(None, _SUCCESS)
-
-    def status_description(
-        self, session: VISASession | VISAEventContext | VISARMSession, status: StatusCode
-    ) -> tuple[str, StatusCode]:
-        """Return the text of a status code."""
-        _, text = completion_and_error_messages.get(status, ("", "Unknown status"))
-        return text, self.handle_return_value(session, _SUCCESS)
+        elif session in self._managers:
+            self._managers.discard(session)
+            for handle in list(self._lines):
+                self.close(VISASession(handle))
+        elif self._events.pop(session, None) is None:
+            code = StatusCode.error_invalid_object
+        return self.handle_return_value(None, code)
 
     def disable_event(
         self, session: VISASession, event_type: EventType, mechanism: EventMechanism
     ) -> StatusCode:
-        """Do nothing: that no more events come is on record."""
+        """Do nothing."""
         return self.handle_return_value(session, _SUCCESS)
 
     def discard_events(
         self, session: VISASession, event_type: EventType, mechanism: EventMechanism
     ) -> StatusCode:
-        """Do nothing, as `disable_event`."""
+        """Do nothing."""
         return self.handle_return_value(session, _SUCCESS)
 
     # ---- reading and writing -------------------------------------------------------
@@ -137,7 +143,7 @@ class ReplayVisaLibrary(ForeignVisaLibrary):
         line = self._line(session)
         code = self._ended(session, line.act(kind, asked, name).result)
         if name == "clear":
-            line.drop()
+            line.forget()
         elif name == "set_attribute":
             line.steer(*args)
         return code
@@ -167,7 +173,7 @@ class ReplayVisaLibrary(ForeignVisaLibrary):
 
 
 class _Told(NamedTuple):
-    """One recorded call: its data and what became of it."""
+    """One recorded call."""
 
     data: bytes
     status: Status
@@ -179,39 +185,40 @@ class _Line:
 
     def __init__(self, cursor: Cursor, *, is_serial: bool) -> None:
         self._cursor = cursor
-        self._is_serial = is_serial
         self._unread = bytearray()
         self._ends: list[int] = []  # places in it behind which an end mark stands
         self._failure: _Told | None = None  # what follows it
         self._attributes: dict[int, Any] = {
             ResourceAttribute.termchar: ord("\n"),
-            ResourceAttribute.asrl_end_in: SerialTermination.termination_char,
+            ResourceAttribute.asrl_end_in: _BY_CHARACTER if is_serial else SerialTermination.none,
         }
 
     def take(self, kind: Kind, doing: str, *, sent: bytes | None = None) -> _Told:
-        """Return the next record with what the note behind it says; compare what is sent."""
-        cursor = self._cursor
-        data, status, requested = cursor.take(kind, doing)
+        """Return the next record with what the note behind it says; compare what is sent.
+
+        What was read in the run must have been read by now, or the code would be out of
+        step on a real line; only a device clear drops it.
+        """
+        if self._unread and kind not in _KEEPING:
+            self._cursor.diverge(f"{len(self._unread)} bytes more to be read", doing)
+        data, status, requested = self._cursor.take(kind, doing)
         if sent is not None:
-            cursor.match(data, sent[: len(data)] if requested == len(sent) else sent)
+            self._cursor.match(data, sent[: len(data)] if requested == len(sent) else sent)
         return _Told(data, status, self._became(kind, status, requested - len(data)))
 
     def write(self, data: bytes) -> _Told:
         """Follow a recorded write of the same bytes."""
-        self._failure = None
         return self.take(Kind.WRITE, f"sends {self._cursor.shown(data)}", sent=bytes(data))
 
     def act(self, kind: Kind, asked: bytes, name: str) -> _Told:
         """Follow a recorded call in the same words."""
-        self._failure = None
         doing = f"calls {name}" if kind is not Kind.ATTRIBUTE else self._cursor.shown(asked)
         return self.take(kind, doing, sent=asked)
 
     def ask(self, asked: bytes) -> tuple[Any, Result]:
         """Return the recorded answer to a question in the same words."""
         cursor = self._cursor
-        shown = cursor.shown(asked)
-        data, status, _ = cursor.take(Kind.ATTRIBUTE, shown)
+        data, status, _ = cursor.take(Kind.ATTRIBUTE, cursor.shown(asked))
         value = None
         if status in _FAILED:
             cursor.match(data, asked)
@@ -219,7 +226,7 @@ class _Line:
             try:
                 value = visa_words.answer(asked, data)
             except ValueError:
-                cursor.refuse(cursor.shown(data), shown)
+                cursor.refuse(cursor.shown(data), cursor.shown(asked))
         return value, self._became(Kind.ATTRIBUTE, status)
 
     def read(self, count: int) -> _Told:
@@ -236,17 +243,17 @@ class _Line:
                 return failure
             self._add(self.take(Kind.READ, "reads"))
 
+    def forget(self) -> None:
+        """Forget what has not been read."""
+        self._split(len(self._unread))
+
     def steer(self, attribute: int, value: Any) -> None:
         """Note an attribute that says where reads end."""
         self._attributes[attribute] = value
 
-    def drop(self) -> None:
-        """Forget what has not been read."""
-        self._unread.clear()
-        self._ends.clear()
-
     def _became(self, kind: Kind, status: Status, missing: int = 0) -> Result:
         """Return what became of the call whose record was taken last."""
+        self._failure = None
         self._cursor.stop_if_aborted()
         if self._cursor.next_is(Kind.LOG):
             return visa_words.recalled(self._cursor.take(Kind.LOG, "").data)
@@ -275,10 +282,8 @@ class _Line:
     def _stop(self) -> bytes:
         """Return the character that ends reads; empty if none does."""
         values = self._attributes
-        serial_end = values[ResourceAttribute.asrl_end_in]
-        stops = values.get(ResourceAttribute.termchar_enabled) or (
-            self._is_serial and serial_end == SerialTermination.termination_char
-        )
+        by_character = values[ResourceAttribute.asrl_end_in] == _BY_CHARACTER
+        stops = values.get(ResourceAttribute.termchar_enabled) or by_character
         return bytes([int(values[ResourceAttribute.termchar]) & 0xFF]) if stops else b""
 
     def _split(self, count: int) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from functools import cache
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from drivers.core.context import Recorder
 from drivers.core.errors import NoConnectionError
 from drivers.core.link import Connect, LineSettings
 from drivers.core.serial_line import is_serial_address, serial_connector
@@ -15,10 +18,22 @@ from drivers.core.visa import visa_connector
 
 if TYPE_CHECKING:
     from pyvisa import ResourceManager
+    from pyvisa.highlevel import VisaLibraryBase
 
     from drivers.simulated.bench import Bench
+    from qlab.station.entries import InstrumentEntry
 
-__all__ = ["bench_connections", "real_connections"]
+__all__ = [
+    "ForeignLibrary",
+    "bench_manager",
+    "foreign_library",
+    "real_connections",
+    "real_manager",
+    "visa_names",
+]
+
+#: Makes the VISA library for foreign drivers, from instruments' names by resource name.
+ForeignLibrary = Callable[[Mapping[str, str]], "VisaLibraryBase"]
 
 
 def real_connections(library: str) -> Connect:
@@ -28,18 +43,7 @@ def real_connections(library: str) -> Connect:
     resource manager is opened with the first VISA address. It is never closed:
     pyvisa shares it with the rest of the program.
     """
-
-    @cache
-    def manager() -> ResourceManager:
-        import pyvisa
-
-        try:
-            return pyvisa.ResourceManager(library)
-        except (OSError, ValueError) as error:
-            raise NoConnectionError(
-                f"the VISA library {library!r} cannot be loaded: {error}",
-                remedy="see `qlab doctor`, and 'visa' in [station] of the station file",
-            ) from None
+    manager = cache(partial(real_manager, library))
 
     def connect(address: str, line: LineSettings) -> Transport:
         if is_socket_address(address):
@@ -51,10 +55,29 @@ def real_connections(library: str) -> Connect:
     return connect
 
 
-def bench_connections(bench: Bench, closing: ExitStack) -> Connect:
-    """Return a `Connect` to the simulated devices, through a VISA library in this process.
+def real_manager(library: str) -> ResourceManager:
+    """Open what pyvisa calls its VISA library.
 
-    `closing` closes the library's resource manager.
+    Raises
+    ------
+    NoConnectionError
+        If it cannot be loaded.
+    """
+    import pyvisa
+
+    try:
+        return pyvisa.ResourceManager(library)
+    except (OSError, ValueError) as error:
+        raise NoConnectionError(
+            f"the VISA library {library!r} cannot be loaded: {error}",
+            remedy="see `qlab doctor`, and 'visa' in [station] of the station file",
+        ) from None
+
+
+def bench_manager(bench: Bench, closing: ExitStack) -> ResourceManager:
+    """Return the resource manager of a VISA library in this process: the simulated devices.
+
+    `closing` closes it.
     """
     import pyvisa
 
@@ -62,4 +85,41 @@ def bench_connections(bench: Bench, closing: ExitStack) -> Connect:
 
     manager = pyvisa.ResourceManager(SimulatedVisaLibrary(bench.resources, bench.time))
     closing.callback(manager.close)
-    return visa_connector(manager)
+    return manager
+
+
+def foreign_library(
+    manager: Callable[[], ResourceManager], recorder: Recorder | None
+) -> ForeignLibrary:
+    """Return what makes the VISA library for foreign drivers, over that of `manager`."""
+
+    def library(instruments: Mapping[str, str]) -> VisaLibraryBase:
+        from drivers.core.recording_library import RecordingVisaLibrary
+
+        return RecordingVisaLibrary(manager().visalib, instruments, recorder)
+
+    return library
+
+
+def visa_names(instruments: Mapping[str, InstrumentEntry]) -> dict[str, str]:
+    """Return instruments' names by the VISA resource names of their addresses.
+
+    ``socket://HOST:PORT``, ``/dev/ttyUSB0`` and ``COM3`` are rewritten. What is
+    still no resource name is left out, such as an alias.
+    """
+    from pyvisa.rname import InvalidResourceName
+
+    from drivers.core.resource_names import written
+
+    names = {}
+    for name, entry in instruments.items():
+        address = entry.address
+        socket = re.fullmatch(r"socket://(.+):(\d+)/?", address, re.IGNORECASE)
+        port = re.fullmatch(r"COM(\d+)|(/dev/.+)", address, re.IGNORECASE)
+        if socket:
+            address = f"TCPIP0::{socket[1].strip('[]')}::{socket[2]}::SOCKET"
+        elif port:
+            address = f"ASRL{port[1] or port[2]}::INSTR"
+        with suppress(InvalidResourceName):
+            names[written(address)] = name
+    return names

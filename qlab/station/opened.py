@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path as FilePath
 from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -28,7 +28,11 @@ from qlab.station.targets import endpoint_class, endpoint_of, parse_target, prop
 from qlab.station.toml import toml_text
 
 if TYPE_CHECKING:
+    from pyvisa import ResourceManager
+    from pyvisa.highlevel import VisaLibraryBase
+
     from drivers.simulated.bench import Bench
+    from qlab.station.connections import ForeignLibrary
 
 __all__ = ["Station", "TimeKind", "open_station"]
 
@@ -79,6 +83,8 @@ class Station:
     connect : callable, optional
         Gives the `Connect` of an instrument by name instead of the real or
         simulated one, as a replay does; nothing simulated is built then.
+    foreign : ForeignLibrary, optional
+        Makes the VISA library for foreign drivers, where `connect` is given.
     seed : int, optional
         Seed of the simulated plant, not negative; by default one is drawn.
     time : str
@@ -98,6 +104,7 @@ class Station:
         *,
         recorder: Recorder | None = None,
         connect: Callable[[str], Connect] | None = None,
+        foreign: ForeignLibrary | None = None,
         seed: int | None = None,
         time: TimeKind = "virtual",
     ) -> None:
@@ -117,6 +124,8 @@ class Station:
         #: The simulated bench; None for real instruments and in a replay.
         self.bench: Bench | None = None
         self._clock: Clock = WallClock()
+        self._foreign = foreign
+        self._foreign_library: VisaLibraryBase | None = None
         self._connect_to = connect or self._own_connections(seed, time)
 
     @property
@@ -235,6 +244,37 @@ class Station:
             value = declared.from_text(value)
         setattr(self._owner(target), declared.name, value)
 
+    def resource_manager(self) -> ResourceManager:
+        """Return a pyvisa resource manager for foreign drivers, at this station's instruments.
+
+        What crosses it is recorded and replayed as what our own drivers do. The
+        station's limits, ramps and interlocks are not checked there: nobody knows what
+        a foreign driver's bytes mean. Instruments are opened by the VISA name of their
+        address; to serial ports and sockets written otherwise `list_resources` has it.
+        On virtual time no time passes while a foreign driver sleeps.
+
+        Raises
+        ------
+        NoConnectionError
+            If the VISA library cannot be loaded; from the manager, for an address that
+            no instrument of the station has.
+        UsageError
+            If there are no instruments, as in a re-analysis of recorded data.
+        """
+        import pyvisa
+
+        from qlab.station.connections import visa_names
+
+        if self._foreign is None:
+            raise UsageError("there are no instruments here for foreign drivers")
+        if self._foreign_library is None:
+            self._foreign_library = self._foreign(visa_names(self.file.instruments))
+        manager = self._foreign_library.resource_manager
+        if manager is None:
+            manager = pyvisa.ResourceManager(self._foreign_library)
+            self._closing.callback(manager.close)
+        return manager
+
     def to_safe_state(self, deadline_s: float = SAFE_DEADLINE_S) -> list[SafeStep]:
         """Drive the outputs to their safe state, whatever fails on the way.
 
@@ -289,19 +329,28 @@ class Station:
         return f"<Station {self.name}: {len(self.file.instruments)} {kind} instruments>"
 
     def _own_connections(self, seed: int | None, time: TimeKind) -> Callable[[str], Connect]:
-        if self.file.simulation is None:
-            from qlab.station.connections import real_connections
+        from qlab.station.connections import (
+            bench_manager,
+            foreign_library,
+            real_connections,
+            real_manager,
+        )
 
+        manager: Callable[[], ResourceManager]
+        if self.file.simulation is None:
             connect = real_connections(self.file.visa)
+            manager = partial(real_manager, self.file.visa)
         else:
+            from drivers.core.visa import visa_connector
             from drivers.simulated.time import RealTime, VirtualTime
-            from qlab.station.connections import bench_connections
             from qlab.station.simulation import simulated_bench
 
             bench_time = VirtualTime() if time == "virtual" else RealTime()
             self.bench = simulated_bench(self.file, seed, bench_time)
             self._clock = BenchClock(bench_time)
-            connect = bench_connections(self.bench, self._closing)
+            manager = cache(partial(bench_manager, self.bench, self._closing))
+            connect = visa_connector(manager())
+        self._foreign = foreign_library(manager, self._tap)
         return lambda name: connect
 
     def _closed_instrument(self, name: str) -> Instrument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+import textwrap
 from contextlib import closing, contextmanager
 
 import pytest
@@ -100,20 +101,22 @@ class Waveforms:
         return caught.value.abbreviation
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("waveforms")
+    keys = KeyStore(folder / "keys")
+    path = folder / "run.h5"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXPERIMENTS, "waveforms", f"{__name__}:Waveforms")
+        outcome = run_experiment("waveforms", load_station(), path, seed=3, key_store=keys)
+        assert outcome.error is None
+        yield path, outcome.results
+
+
 @pytest.fixture
 def newer(monkeypatch):
-    """Make the experiment known; return what changes it."""
-    monkeypatch.setitem(EXPERIMENTS, "waveforms", f"{__name__}:Waveforms")
+    """Return what changes the experiment."""
     return lambda **changes: [monkeypatch.setattr(Waveforms, *item) for item in changes.items()]
-
-
-@pytest.fixture
-def recorded(newer, tmp_path):
-    keys = KeyStore(tmp_path / "keys")
-    path = tmp_path / "run.h5"
-    outcome = run_experiment("waveforms", load_station(), path, seed=3, key_store=keys)
-    assert outcome.error is None
-    return path, outcome.results
 
 
 def line_of(thing, text):
@@ -157,7 +160,7 @@ CHANGES = {
     ),
     "a sample": (
         {"waveform": [*WAVEFORM[:-1], 5]},
-        ("829 bytes with", r"\x00\x05\r\n"),
+        ("831 bytes with", r"\x00\x05\r\n"),
         (Waveforms.run, "wire.write_binary_values("),
     ),
     "a time-out": (
@@ -192,10 +195,11 @@ def test_a_changed_driver_diverges_at_its_line(recorded, monkeypatch):
         self.write(f"SOUR{{ch}}:DATA:ARB:DAC {name}, {','.join(map(str, points))}")
 
     namespace = {"__name__": "pymeasure.instruments.agilent.agilent33500"}
-    exec(compile(inspect.cleandoc(inspect.getsource(data_arb)), "a/b/c.py", "exec"), namespace)
+    exec(compile(textwrap.dedent(inspect.getsource(data_arb)), "a/b/c.py", "exec"), namespace)
     monkeypatch.setattr(agilent33500.Agilent33500Channel, "data_arb", namespace["data_arb"])
     found = replay_run(path).divergence
-    assert b"SOUR2:DATA:ARB:DAC ramp, -100, -99".decode() in found.expected
+    assert "p, -100, -99" in found.expected
+    assert "p, -100,-99" in found.got
     assert found.where == "a/b/c.py:2"
 
 
@@ -387,28 +391,20 @@ def test_reads_of_any_size_make_up_the_same_messages(kind, asked, sizes, others)
     assert journal.unused(frozenset()) is None
 
 
-def test_end_marks_termination_and_counts_in_other_chunks():
+def test_end_marks_in_other_chunks():
     run = MemoryRun()
     with recording(run) as manager, opened(manager, "gpib", read_termination=None) as unit:
         unit.write("BLOCK?")
         unit.read_raw(4)
-    more, stopped, end = (
-        StatusCode.success_max_count_read,
-        StatusCode.success_termination_character_read,
-        StatusCode.success,
-    )
-    with (
-        replaying(run.journal()) as manager,
-        opened(manager, "gpib", read_termination=None) as unit,
-    ):
+    more, end = StatusCode.success_max_count_read, StatusCode.success
+    with replaying(run.journal()) as manager:
+        unit = opened(manager, "gpib", read_termination=None)
         unit.write("BLOCK?")
         with unit.ignore_warning(more):
-            read = unit.visalib.read
-            assert read(unit.session, 0) == (b"", more)
-            assert read(unit.session, 3) == (b"#21", more)
-            assert read(unit.session, 11) == (b"8" + bytes(range(10)), more)
-            unit.visalib.set_attribute(unit.session, ResourceAttribute.termchar_enabled, True)
-    assert stopped != end
+            reads = [unit.visalib.read(unit.session, size) for size in (0, 3, 11, 9)]
+        unit.close()
+    block = b"#218" + bytes(range(18)) + b"\n"
+    assert reads == [(b"", more), (block[:3], more), (block[3:14], more), (block[14:], end)]
 
 
 def test_a_read_that_stops_at_a_character_in_other_chunks():
@@ -513,9 +509,12 @@ def test_secret_bytes_are_not_shown():
     run = MemoryRun(secret=["gpib"])
     with recording(run) as manager, opened(manager, "gpib") as unit:
         unit.write("N?")
-    with replaying(run.journal()) as manager:
-        with opened(manager, "gpib") as unit, pytest.raises(DivergenceError) as caught:
-            unit.write("M?")
+    with (
+        replaying(run.journal()) as manager,
+        opened(manager, "gpib") as unit,
+        pytest.raises(DivergenceError) as caught,
+    ):
+        unit.write("M?")
     assert "N?" not in str(caught.value)
     assert "M?" not in str(caught.value)
     assert "3 secret bytes" in str(caught.value)
@@ -586,9 +585,9 @@ def test_what_was_refused_is_refused_again():
     run = MemoryRun()
     with recording(run) as manager:
         said = script(manager)
-    assert said[1] == "VI_ERROR_RSRC_LOCKED"
+    assert said[1:4] == ["VI_ERROR_TMO", 0, "VI_ERROR_INV_OBJECT"]
     with replaying(run.journal()) as manager:
-        assert script(manager)[:-2] == said[:-2]
+        assert script(manager) == said
 
 
 @pytest.mark.parametrize(
