@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qlab.errors import QlabError, UsageError
+from qlab.errors import QlabError, UsageError, printable
 from qlab.runfile.reader import RunFile
 
 if TYPE_CHECKING:
@@ -22,25 +22,33 @@ _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#E69F00", "#009E73", "#999999"
 _EVENTS = 500_000
 
 
-def plot_run(path: Path, picture: Path) -> None:
+def plot_run(path: Path, picture: Path, *, overwrite: bool = False) -> None:
     """Draw the results of the run in `path` into the file `picture`.
 
     The format follows the ending: png, pdf or svg.
 
+    Parameters
+    ----------
+    path, picture : Path
+        The run file, and the picture.
+    overwrite : bool
+        Whether a picture of that name is replaced.
+
     Raises
     ------
+    UsageError
+        If the picture's ending is another, or there is such a file.
     QlabError
         If the run has no results to draw, or the picture cannot be written.
     RunFileError
         If the run file cannot be believed or read.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise UsageError(f"a picture ends in .png, .pdf or .svg, not {picture.suffix!r}")
+    if picture.exists() and not overwrite:
+        raise UsageError(f"{picture} exists", remedy="choose another name, or have it replaced")
     with RunFile.open(path) as run:
         results = run.results[-1] if run.results else {}
         if "sifted_bits" not in results:
@@ -48,19 +56,24 @@ def plot_run(path: Path, picture: Path) -> None:
                 f"{path.name} has no results to draw: {results.get('error', run.status.value)}",
                 remedy="`qlab inspect` shows what it holds",
             )
-        figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
-        try:
-            _funnel(axes[0][0], results)
-            _qber(axes[0][1], results)
-            _arrivals(axes[1][0], run, results)
-            _blocks(axes[1][1], results)
-            secret = results["no_key"] or f"{results['secret_bits']:,} secret bits"
-            figure.suptitle(f"BB84  {run.run_id}  ·  {secret}", fontsize=11)
-            figure.savefig(picture, dpi=150)
-        except OSError as error:
-            raise QlabError(f"the picture cannot be written: {error}") from None
-        finally:
-            pyplot.close(figure)
+        # Not by pyplot, whose backend and figures are a script's own.
+        figure = Figure(figsize=(10, 7), layout="constrained")
+        axes = figure.subplots(2, 2)
+        _funnel(axes[0][0], results)
+        _qber(axes[0][1], results)
+        _arrivals(axes[1][0], run, results)
+        _blocks(axes[1][1], results)
+        figure.suptitle(_title(run.run_id, results), fontsize=11, parse_math=False)
+    try:
+        with picture.open("wb" if overwrite else "xb") as out:
+            figure.savefig(out, format=picture.suffix[1:].lower(), dpi=150)
+    except OSError as error:
+        raise QlabError(f"the picture cannot be written: {error}") from None
+
+
+def _title(run_id: str, results: Mapping[str, Any]) -> str:
+    secret = results["no_key"] or f"{results['secret_bits']:,} secret bits"
+    return f"BB84  {printable(run_id)}  ·  {printable(secret)}"
 
 
 def _funnel(axes: Axes, results: Mapping[str, Any]) -> None:

@@ -27,5 +27,5 @@ def plot(file: Path, output: Path | None, force: bool, as_json: bool) -> None:
     picture = output or file.with_suffix(".png")
     if picture.exists() and not force:
         raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
-    plot_run(file, picture)
+    plot_run(file, picture, overwrite=force)
     emit("qlab.plot/1", {"picture": str(picture)}, lambda: f"wrote {picture}", as_json)
