@@ -254,7 +254,8 @@ class ThorlabsMBX(Instrument):
     def identify(self) -> str:
         """Return the identity, and learn from it whether replies end in <NL> or <CR>."""
         self.link.write(b"*IDN?")
-        reply = _what_comes(self.link, self.line.timeout_s)
+        line = self.link.line  # the station's, which may differ from the driver's
+        reply = _what_comes(self.link, line.timeout_s)
         if not reply:
             raise ResponseTimeoutError(
                 "no answer to *IDN?",
@@ -263,7 +264,7 @@ class ThorlabsMBX(Instrument):
                 remedy="check that it is switched on, and its cable and settings",
             )
         end = b"\n" if reply.endswith(b"\n") else b"\r"
-        self.link.line = replace(self.line, read_end=end)
+        self.link.line = replace(line, read_end=end)
         return reply.strip().decode("ascii", "replace")
 
     def calibrate(self) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from driver_bench import joined, settable, values_of
 from hypothesis import given, settings
@@ -93,6 +95,18 @@ def test_replies_may_end_either_way(scripted, end):
     assert unit.tap_w == pytest.approx(1.23e-3)
     assert unit.stable is True
     assert unit.calibrating is False
+
+
+def test_the_stations_line_settings_outlive_the_opening():
+    """The driver learns the end of replies; what the station sets stays as it is."""
+    device = controller()
+    with joined(ThorlabsMBX, device, SERIAL) as unit:
+        unit.close()
+        unit.link.line = replace(unit.link.line, timeout_s=7.0, retries=4)
+        device.faults.late(5.0, matching="IDN", times=1)
+        unit.open()
+        line = unit.link.line
+    assert (line.timeout_s, line.retries) == (7.0, 4)
 
 
 def test_an_error_is_quoted(scripted):
