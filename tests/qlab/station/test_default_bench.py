@@ -2,10 +2,13 @@
 
 import pytest
 import pyvisa
+from pyvisa.highlevel import VisaLibraryBase
+from pyvisa.util import LibraryPath
 
 import qlab
 from drivers import roles
 from drivers.core.errors import LimitError
+from pyvisa_qlab import StationVisaLibrary
 from qlab.errors import StationError, UsageError
 from qlab.station import Station, load_station, parse_station
 
@@ -144,6 +147,17 @@ def test_any_pyvisa_program_reaches_the_bench():
             assert "53230A" in counter.query("*IDN?")
         assert pyvisa.ResourceManager("@qlab") is manager
         assert manager.visalib.bench.devices["laser"].name == "laser"
+    finally:
+        manager.close()
+
+
+def test_a_new_pyvisa_still_keeps_its_libraries_where_the_backend_looks():
+    """`_registry` is private to pyvisa; without it each manager would get a bench of its own."""
+    manager = pyvisa.ResourceManager("@qlab")
+    try:
+        key = (StationVisaLibrary, LibraryPath("default bench", "user specified"))
+        assert VisaLibraryBase._registry[key] is manager.visalib
+        assert StationVisaLibrary() is manager.visalib
     finally:
         manager.close()
 
