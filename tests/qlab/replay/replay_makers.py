@@ -1,12 +1,9 @@
-"""Journals without a file, instruments without hardware, and small whole runs."""
+"""Journals without a file, and instruments without hardware."""
 
 from __future__ import annotations
 
 import functools
-import json
-import tempfile
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +12,11 @@ from drivers.core.context import Status
 from drivers.core.errors import DriverError, ResponseTimeoutError
 from drivers.core.link import LineSettings
 from drivers.core.recording import recording_connector
-from qlab.keystore import KeyStore
 from qlab.replay.journal import Journal
 from qlab.replay.transport import replay_connector
 from qlab.runfile.schema import INDEX, Heap
-from qlab.runner import Outcome, run_experiment
-from qlab.station import StationFile, parse_station
 
 ADDRESS = "USB0::1::2::3::INSTR"
-BENCH = Path(__file__).parents[3] / "qlab/stations/bench.toml"
 
 
 class MemoryRun:
@@ -118,33 +111,3 @@ def record_talk(recorder: Any, calls: Iterable[Call], outcomes: Iterable[Any]) -
 def replayed(journal: Journal) -> Any:
     """Open the replay of the instrument ``meter``."""
     return replay_connector("meter", journal)(ADDRESS, LineSettings())
-
-
-def bench_text(**options: Any) -> str:
-    """Return the default bench with other options of BB84: two small blocks."""
-    settings = {"slots": 8_000, "block_slots": 4_000} | options
-    text = BENCH.read_text(encoding="utf-8")
-    for name, value in settings.items():
-        kept = [line for line in text.split("\n") if not line.startswith(f"{name} =")]
-        at = kept.index("[bb84]") + 1
-        text = "\n".join([*kept[:at], f"{name} = {json.dumps(value)}", *kept[at:]])
-    return text
-
-
-def small_bench(**options: Any) -> StationFile:
-    """Return the station of `bench_text`."""
-    return parse_station(bench_text(**options), "bench.toml")
-
-
-def small_run(
-    path: Path, *, seed: int = 1, station: StationFile | None = None, **options: Any
-) -> Outcome:
-    """Run BB84 with few slots into the file `path`."""
-    with tempfile.TemporaryDirectory() as keys:
-        return run_experiment(
-            "bb84",
-            station or small_bench(**options),
-            path,
-            seed=seed,
-            key_store=KeyStore(Path(keys)),
-        )

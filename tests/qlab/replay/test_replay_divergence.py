@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from replay_makers import bench_text, small_run
+from small_runs import faulty_bench, small_run
 
 import calibration.mean_photon_number
 import drivers.time_taggers.sfifteen_tdc1 as tdc1
@@ -23,7 +23,6 @@ from qlab.experiments.bb84.experiment import Bb84
 from qlab.replay import player, reanalyse_run, replay_run
 from qlab.runfile.export import journal_digest
 from qlab.runfile.reader import RunFile
-from qlab.station import parse_station
 
 
 @pytest.fixture(scope="module")
@@ -377,12 +376,8 @@ def test_a_run_that_failed_replays_and_matches(tmp_path):
     ],
 )
 def test_runs_with_faulty_instruments_replay_and_match(tmp_path, device, fault, status):
-    head = f"[simulation.devices.{device}]\n"
-    text = bench_text()
-    assert text.count(head) == 1
-    station = parse_station(text.replace(head, f"{head}faults = [{{ {fault} }}]\n"), "bench.toml")
     path = tmp_path / "faulty.h5"
-    outcome = small_run(path, station=station)
+    outcome = small_run(path, station=faulty_bench(device, fault))
     assert outcome.status == status
     if isinstance(outcome.error, DriverError) and device != "laser":
         assert outcome.error.instrument.partition(".")[0] == device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from replay_makers import small_run
+from small_runs import small_run
 
 from qlab.experiments.bb84 import acquisition
 from qlab.experiments.bb84.experiment import Bb84
