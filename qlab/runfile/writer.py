@@ -153,7 +153,7 @@ class RunWriter:
         workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="run file")
         try:
             containers = _create(path, main, companion, workers)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             workers.shutdown()
             if isinstance(error, RunFileError):
                 raise

@@ -36,6 +36,20 @@ from qlab.station import StationFile, read_table
 
 __all__ = ["Bb84"]
 
+#: Who takes part, and how many detectors and attenuators play one role.
+_ROLES = (
+    "laser",
+    "generator_alice",
+    "intensity",
+    "phase_alice",
+    "phase_bob",
+    "bias",
+    "monitor",
+    "tagger",
+    "reference",
+    "counter",
+)
+_LISTS = {"attenuators": range(1, 9), "detectors": range(2, 3)}
 _DEMONSTRATION = "patterns were sent more than once: a demonstration"
 
 
@@ -48,6 +62,7 @@ class Bb84:
 
     def __init__(self, station: StationFile, overrides: Mapping[str, Any]) -> None:
         options = read_table(station, self.name, Bb84Options)
+        _check_roles(station)
         duration_s = overrides.get("duration_s")
         if duration_s is not None:
             options = dataclasses.replace(options, slots=_slots(duration_s, options))
@@ -241,6 +256,24 @@ class Bb84:
             "demonstration": options.pattern_repeats > 1,
             "fit_for_use": reason is None and not simulated,
         }
+
+
+def _check_roles(station: StationFile) -> None:
+    """Raise StationError for a role that nobody plays, or too few or too many."""
+    for role in (*_ROLES, *_LISTS):
+        target = station.roles.get(role)
+        if target is None:
+            raise station.source.error(
+                ("roles",), f"nothing plays the role {role!r}", remedy=f"add {role} = ..."
+            )
+        count = _LISTS.get(role)
+        if isinstance(target, str) if count else not isinstance(target, str):
+            wanted = "a list" if count else "one instrument or channel"
+            raise station.source.error(("roles", role), f"must be {wanted}")
+        if count and len(target) not in count:
+            raise station.source.error(
+                ("roles", role), f"has {len(target)} elements, not {count.start}"
+            )
 
 
 class _Side:

@@ -3,6 +3,7 @@
 HOOK is empty, or several of these, joined by ``;``:
 
 ``commits:S``         commit every S seconds
+``limit:N``           no file may grow beyond N bytes
 ``MODULE.FUNCTION:before:N:DO`` or ``...:after:N:DO``
                       at the N-th call of a function, DO: ``kill`` (SIGKILL to
                       itself), ``stop`` (SIGINT, and once more 50 ms later), or
@@ -61,6 +62,10 @@ if __name__ == "__main__":
         first, *rest = each.split(":")
         if first == "commits":
             importlib.import_module("qlab.runfile.writer")._COMMIT_SECONDS = float(rest[0])
+        elif first == "limit":
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(rest[0]), int(rest[0])))
         else:
             hook(first, *rest)
     sys.argv[1:] = arguments

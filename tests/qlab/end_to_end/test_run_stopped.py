@@ -135,24 +135,19 @@ class Stopping(SilentProgress):
 
 
 @pytest.fixture
-def stations(monkeypatch):
-    """Collect the stations that runs open; on their way to safety Ctrl-C is pressed again."""
-    opened = []
+def pressed_again(monkeypatch):
+    """Let Ctrl-C be pressed again at every step on the way to the safe state."""
+    make_safe = Station._make_safe
 
-    class Kept(Station):
-        def __init__(self, *arguments, **more):
-            super().__init__(*arguments, **more)
-            opened.append(self)
+    def pressed(self, step, timeout_s):
+        os.kill(os.getpid(), signal.SIGINT)
+        make_safe(self, step, timeout_s)
+        os.kill(os.getpid(), signal.SIGINT)
 
-        def _make_safe(self, step, timeout_s):
-            os.kill(os.getpid(), signal.SIGINT)
-            super()._make_safe(step, timeout_s)
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(qlab.runner, "Station", Kept)
-    return opened
+    monkeypatch.setattr(Station, "_make_safe", pressed)
 
 
+@pytest.mark.usefixtures("pressed_again")
 def test_the_light_is_really_off(tmp_path, stations):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     path = tmp_path / "run.h5"
