@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from drivers.simulated.time import BenchTime
 
-__all__ = ["BenchClock", "WallClock"]
+__all__ = ["BenchClock", "TimeKind", "WallClock"]
+
+#: Time of a simulated bench; the lab has real time only.
+TimeKind = Literal["virtual", "real"]
 
 
 class WallClock:

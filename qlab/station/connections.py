@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from drivers.core.context import Recorder
+from drivers.core.context import Clock, Recorder
 from drivers.core.errors import NoConnectionError
 from drivers.core.link import Connect, LineSettings
 from drivers.core.serial_line import is_serial_address, serial_connector
 from drivers.core.socket_line import is_socket_address, socket_connector
 from drivers.core.transport import Transport
 from drivers.core.visa import visa_connector
+from qlab.station.clocks import BenchClock, TimeKind, WallClock
 
 if TYPE_CHECKING:
     from pyvisa import ResourceManager
@@ -22,18 +24,65 @@ if TYPE_CHECKING:
 
     from drivers.simulated.bench import Bench
     from qlab.station.entries import InstrumentEntry
+    from qlab.station.file import StationFile
 
 __all__ = [
     "ForeignLibrary",
-    "bench_manager",
-    "foreign_library",
+    "OwnConnections",
+    "own_connections",
     "real_connections",
-    "real_manager",
     "visa_names",
 ]
 
 #: Makes the VISA library for foreign drivers, from instruments' names by resource name.
 ForeignLibrary = Callable[[Mapping[str, str]], "VisaLibraryBase"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnConnections:
+    """How a station reaches its instruments where no replay answers for them.
+
+    Attributes
+    ----------
+    connect : Connect
+        Opens any of them.
+    foreign : ForeignLibrary
+        Makes the VISA library for foreign drivers.
+    clock : Clock
+        The bench's time, or the wall clock.
+    bench : Bench or None
+        The simulated bench, where it is one.
+    """
+
+    connect: Connect
+    foreign: ForeignLibrary
+    clock: Clock
+    bench: Bench | None = None
+
+
+def own_connections(
+    file: StationFile,
+    seed: int | None,
+    time: TimeKind,
+    recorder: Recorder | None,
+    closing: ExitStack,
+) -> OwnConnections:
+    """Reach real instruments, or build the simulated bench, which `closing` closes."""
+    if file.simulation is None:
+        foreign = foreign_library(partial(real_manager, file.visa), recorder)
+        return OwnConnections(real_connections(file.visa), foreign, WallClock())
+    from drivers.simulated.time import RealTime, VirtualTime
+    from qlab.station.simulation import simulated_bench
+
+    bench_time = VirtualTime() if time == "virtual" else RealTime()
+    bench = simulated_bench(file, seed, bench_time)
+    manager = bench_manager(bench, closing)
+    return OwnConnections(
+        visa_connector(manager),
+        foreign_library(lambda: manager, recorder),
+        BenchClock(bench_time),
+        bench,
+    )
 
 
 def real_connections(library: str) -> Connect:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from drivers.core import LineSettings
 from qlab.station.tables import setting
 
 __all__ = [
@@ -41,6 +42,15 @@ class InstrumentEntry:
     baud_rate: int | None = setting(
         None, doc="Speed of a serial line", unit="bit/s", low=50, high=12_000_000
     )
+
+    def line(self, usual: LineSettings) -> LineSettings:
+        """Return the driver's line settings with what the entry says otherwise."""
+        return replace(
+            usual,
+            timeout_s=usual.timeout_s if self.timeout_s is None else self.timeout_s,
+            retries=usual.retries if self.retries is None else self.retries,
+            baud_rate=usual.baud_rate if self.baud_rate is None else self.baud_rate,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

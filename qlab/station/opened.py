@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path as FilePath
-from threading import Thread, current_thread
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from drivers.core import Instrument, Property
-from drivers.core.context import Clock, Kind, Recorder, Status
+from drivers.core.context import Clock, Recorder
 from drivers.core.declared import Endpoint
-from drivers.core.errors import CommunicationError, ConnectionLostError, DriverError, MisuseError
-from drivers.core.link import Connect, LineSettings
+from drivers.core.errors import CommunicationError
+from drivers.core.link import Connect
 from drivers.core.recording import recording_connector
 from qlab.errors import StationError, UsageError
 from qlab.station.check import SafeTarget, check_station
-from qlab.station.clocks import BenchClock, WallClock
-from qlab.station.entries import InstrumentEntry
+from qlab.station.clocks import TimeKind, WallClock
 from qlab.station.file import StationFile, load_station
 from qlab.station.guard import StationGuard
-from qlab.station.safe import SAFE_DEADLINE_S, SafeStep, walk
+from qlab.station.safe import SAFE_DEADLINE_S, RecorderGate, SafeStep, make_safe, walk
 from qlab.station.source import near_miss
 from qlab.station.targets import endpoint_class, endpoint_of, parse_target, property_of
 from qlab.station.toml import toml_text
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
     from qlab.station.connections import ForeignLibrary
 
 __all__ = ["Station", "TimeKind", "open_station"]
-
-TimeKind = Literal["virtual", "real"]
 
 #: How long closing waits for an instrument that another thread is using.
 _CLOSE_S = 1.0
@@ -120,13 +115,20 @@ class Station:
         self._guard = StationGuard(file, checked.interlocks, self._present_value)
         self._instruments: dict[str, Instrument] = {}
         self._closing = contextlib.ExitStack()
-        self._tap = None if recorder is None else _Tap(recorder)
+        self._gate = None if recorder is None else RecorderGate(recorder)
         #: The simulated bench; None for real instruments and in a replay.
         self.bench: Bench | None = None
         self._clock: Clock = WallClock()
         self._foreign = foreign
         self._foreign_library: VisaLibraryBase | None = None
-        self._connect_to = connect or self._own_connections(seed, time)
+        if connect is None:
+            from qlab.station.connections import own_connections
+
+            own = own_connections(file, seed, time, self._gate, self._closing)
+            self.bench, self._clock, self._foreign = own.bench, own.clock, own.foreign
+            self._connect_to: Callable[[str], Connect] = lambda name: own.connect
+        else:
+            self._connect_to = connect
 
     @property
     def name(self) -> str:
@@ -293,8 +295,8 @@ class Station:
         ]
         with self._guard.lifted():
             results, hanging = walk(steps, deadline_s)
-        if hanging is not None and self._tap is not None:
-            self._tap.cut_off = hanging
+        if hanging is not None and self._gate is not None:
+            self._gate.shut_out = hanging
         return results
 
     def resolved_toml(self) -> str:
@@ -328,31 +330,6 @@ class Station:
         kind = "simulated" if self.simulated else "real"
         return f"<Station {self.name}: {len(self.file.instruments)} {kind} instruments>"
 
-    def _own_connections(self, seed: int | None, time: TimeKind) -> Callable[[str], Connect]:
-        from qlab.station.connections import (
-            bench_manager,
-            foreign_library,
-            real_connections,
-            real_manager,
-        )
-
-        manager: Callable[[], ResourceManager]
-        if self.file.simulation is None:
-            connect = real_connections(self.file.visa)
-            manager = partial(real_manager, self.file.visa)
-        else:
-            from drivers.core.visa import visa_connector
-            from drivers.simulated.time import RealTime, VirtualTime
-            from qlab.station.simulation import simulated_bench
-
-            bench_time = VirtualTime() if time == "virtual" else RealTime()
-            self.bench = simulated_bench(self.file, seed, bench_time)
-            self._clock = BenchClock(bench_time)
-            manager = cache(partial(bench_manager, self.bench, self._closing))
-            connect = visa_connector(manager())
-        self._foreign = foreign_library(manager, self._tap)
-        return lambda name: connect
-
     def _closed_instrument(self, name: str) -> Instrument:
         if name not in self._instruments:
             self._instruments[name] = self._built(name)
@@ -371,10 +348,10 @@ class Station:
         driver = self._driver(name)
         entry = self.file.instruments[name]
         connect = self._connect_to(name)
-        if self._tap is not None:
-            connect = recording_connector(name, connect, self._tap)
+        if self._gate is not None:
+            connect = recording_connector(name, connect, self._gate)
         instrument = driver(name, entry.address, connect)
-        instrument.link.line = _line(instrument.link.line, entry)
+        instrument.link.line = entry.line(instrument.link.line)
         instrument.station_guard = self._guard
         return instrument
 
@@ -386,45 +363,10 @@ class Station:
         """Return what a property is set to, for the guard; None if it cannot be read."""
         return None if self.declared(target).query is None else self.get(target)
 
-    def _set_calmly(self, step: SafeTarget) -> None:
-        """Set a property whatever an exchange that was cut short has left behind."""
-        instrument = self.instrument(step.target.instrument)
-        link = instrument.link
-        link.transport.timeout_s = link.line.timeout_s
-        try:
-            link.transport.clear()  # a late reply
-            instrument.reporting.forget(link)  # an old error
-        except ConnectionLostError:
-            raise
-        except DriverError:
-            pass  # the setting itself shows whether the instrument can be used
-        setattr(endpoint_of(instrument, step.target), step.target.name, step.value)
-
     def _make_safe(self, step: SafeTarget, timeout_s: float) -> None:
-        """Take one step, with less patience than usual; again if the session broke."""
         name = step.target.instrument
         link = self._closed_instrument(name).link
-        usual = link.line
-        link.line = replace(usual, timeout_s=min(usual.timeout_s, timeout_s))
-        try:
-            try:
-                self._set_calmly(step)
-            except ConnectionLostError:
-                link.close()
-                self._set_calmly(step)
-        finally:
-            link.line = usual
-            if link.is_open:
-                link.transport.timeout_s = usual.timeout_s
-
-
-def _line(line: LineSettings, entry: InstrumentEntry) -> LineSettings:
-    given = {
-        "timeout_s": entry.timeout_s,
-        "retries": entry.retries,
-        "baud_rate": entry.baud_rate,
-    }
-    return replace(line, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]  # one type a key
+        make_safe(partial(self.instrument, name), link, step, timeout_s)
 
 
 def _close(instrument: Instrument) -> None:
@@ -434,25 +376,3 @@ def _close(instrument: Instrument) -> None:
             instrument.close()
         finally:
             lock.release()
-
-
-class _Tap:
-    """Passes records on, except those of a thread that was left behind."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._record = recorder.record
-        self.cut_off: Thread | None = None
-
-    def record(
-        self,
-        source: str,
-        kind: Kind,
-        data: bytes | bytearray | memoryview = b"",
-        *,
-        session: int = 0,
-        requested: int = 0,
-        status: Status = Status.OK,
-    ) -> None:
-        if self.cut_off is not None and current_thread() is self.cut_off:
-            raise MisuseError("the instrument answered after the way to the safe state was over")
-        self._record(source, kind, data, session=session, requested=requested, status=status)

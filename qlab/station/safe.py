@@ -6,12 +6,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from drivers.core import Instrument, Link
+from drivers.core.context import Kind, Recorder, Status
+from drivers.core.errors import ConnectionLostError, DriverError, MisuseError
 from qlab.errors import one_line
+from qlab.station.check import SafeTarget
+from qlab.station.targets import endpoint_of
 
-__all__ = ["SAFE_DEADLINE_S", "SafeStep", "walk"]
+__all__ = ["SAFE_DEADLINE_S", "RecorderGate", "SafeStep", "make_safe", "walk"]
 
 #: Time for the whole way, unless the caller says otherwise.
 SAFE_DEADLINE_S = 10.0
@@ -100,3 +105,72 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def make_safe(
+    reach: Callable[[], Instrument], link: Link, step: SafeTarget, timeout_s: float
+) -> None:
+    """Set one property, with less patience than usual; again if the session broke.
+
+    Parameters
+    ----------
+    reach : callable
+        Returns the instrument, opened.
+    link : Link
+        Its link.
+    step : SafeTarget
+        The property and its value.
+    timeout_s : float
+        Time for one reply, if that is shorter than usual.
+    """
+    usual_s = link.line.timeout_s
+    link.line = replace(link.line, timeout_s=min(usual_s, timeout_s))
+    try:
+        try:
+            _set_calmly(reach(), step)
+        except ConnectionLostError:
+            link.close()
+            _set_calmly(reach(), step)
+    finally:
+        # Only the time goes back: what opening has learnt of the line stays.
+        link.line = replace(link.line, timeout_s=usual_s)
+        if link.is_open:
+            link.transport.timeout_s = usual_s
+
+
+def _set_calmly(instrument: Instrument, step: SafeTarget) -> None:
+    """Set a property whatever an exchange that was cut short has left behind."""
+    link = instrument.link
+    link.transport.timeout_s = link.line.timeout_s
+    try:
+        link.transport.clear()  # a late reply
+        instrument.reporting.forget(link)  # an old error
+    except ConnectionLostError:
+        raise
+    except DriverError:
+        pass  # the setting itself shows whether the instrument can be used
+    setattr(endpoint_of(instrument, step.target), step.target.name, step.value)
+
+
+class RecorderGate:
+    """Passes records on, except those of a thread that was left behind."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._record = recorder.record
+        #: Whose records are refused.
+        self.shut_out: threading.Thread | None = None
+
+    def record(
+        self,
+        source: str,
+        kind: Kind,
+        data: bytes | bytearray | memoryview = b"",
+        *,
+        session: int = 0,
+        requested: int = 0,
+        status: Status = Status.OK,
+    ) -> None:
+        """Append a record; see `drivers.core.context.Recorder`."""
+        if self.shut_out is not None and threading.current_thread() is self.shut_out:
+            raise MisuseError("the instrument answered after the way to the safe state was over")
+        self._record(source, kind, data, session=session, requested=requested, status=status)

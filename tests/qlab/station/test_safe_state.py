@@ -54,6 +54,31 @@ def test_instruments_that_were_never_opened_are_opened(small):
     assert state(small) == (False, pytest.approx(40.0), pytest.approx(45.0))
 
 
+def test_what_opening_learns_of_a_line_outlives_the_way(small_file):
+    """The bias controller's replies end in <NL> here, which its driver finds out."""
+    entry = """\
+[instruments.bias]
+driver = "thorlabs-mbx"
+address = "ASRL3::INSTR"
+timeout_s = 7.0
+
+[roles]"""
+    device = """\
+[simulation.devices.bias]
+terminals = { modulator = "bias" }
+
+[simulation.devices.laser]"""
+    change = ("[roles]", entry)
+    other = ('["laser.channel1.output", false]', '["bias.mode", "off"]')
+    more = ("[simulation.devices.laser]", device)
+    with Station(small_file(change, other, more), seed=1) as station:
+        assert all(step.done for step in station.to_safe_state())
+        link = station.instrument("bias").link
+        assert link.line.read_end == b"\n"
+        assert link.line.timeout_s == link.transport.timeout_s == 7.0
+        assert station.get("bias.mode") == "off"
+
+
 @pytest.mark.parametrize("fault", ["silent", "garbage", "hang_up"])
 def test_the_others_become_safe_when_one_fails(bright, fault):
     getattr(bright.bench.devices["laser"].faults, fault)(times=None)
