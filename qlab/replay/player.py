@@ -164,7 +164,7 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             status=str(run.status.value),
             divergence=divergence,
             same_platform=same,
-            results={} if journal.stopped else results,
+            results=results,
         )
 
 
