@@ -1,18 +1,19 @@
 """How fast the simulated link makes detections, and where the time goes.
 
-Run with ``python benchmarks/plant.py``. Alice's levels and both phases are random
-from pulse to pulse. "seconds simulated" is bench time per second of computing.
+Run with ``python -m benchmarks.plant``; ``--stages`` times the stages of a segment too.
+Alice's levels and both phases are random from pulse to pulse. "s simulated" is bench
+time per second of computing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.rows import Row, table
 from drivers.simulated.plant.detectors import Registration
 from drivers.simulated.plant.kernels import stream_key
 from drivers.simulated.plant.link import LinkPlant
@@ -23,6 +24,8 @@ from drivers.simulated.time import VirtualTime
 
 _SLOTS = 10_000_000
 _START_NS = 1_000_000
+_READ_NS = 1_000_000_000
+_READS = 5
 _DEFAULT = LinkParameters()
 _CASES = {
     "default bench": (_DEFAULT, 0.5),
@@ -65,32 +68,55 @@ def best(repeat: int, function, *args):
     return min(times), result
 
 
+def detections_per_s(link: LinkPlant, reads: int) -> tuple[float, float]:
+    """Return detections and bench seconds per second of computing, best of some reads."""
+    t_ns = _START_NS + 10_000_000
+    link.tags.edges(t_ns)
+    rates = []
+    for _ in range(reads):
+        t_ns += _READ_NS
+        took, (times, _) = best(1, link.tags.edges, t_ns)
+        rates.append((times.size / took, _READ_NS / 1e9 / took))
+    return max(rates)
+
+
+def draws_per_s(count: int) -> float:
+    """Return how many times numpy alone draws and sorts in a second: the least work there is."""
+    draws = np.random.default_rng(1)
+    took, _ = best(3, lambda: np.sort(draws.random(count)))
+    return count / took
+
+
+def rows() -> list[Row]:
+    """Measure each case with one thread and with two."""
+    peer = draws_per_s(1_000_000)
+    found = []
+    for name, (parameters, mu) in _CASES.items():
+        for threads in (1, 2):
+            rate, speed = detections_per_s(running_link(parameters, mu, threads), _READS)
+            wanted = 5.0 if name == "default bench" and threads == 2 else None
+            found.append(
+                Row(
+                    f"plant: {name}, {threads} thread(s), {speed:.3g} s simulated a second",
+                    rate / 1e6,
+                    "M/s",
+                    rate / peer,
+                    "numpy's draw and sort, 1 thread",
+                    wanted,
+                )
+            )
+    return found
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=1.0, help="bench time per read")
-    options.add_argument("--reads", type=int, default=5)
+    options.add_argument("--stages", action="store_true", help="time the stages of a segment")
     arguments = options.parse_args()
-    step_ns = round(arguments.seconds * 1e9)
-    print(f"{os.cpu_count()} processors, reads of {arguments.seconds} s, best of {arguments.reads}")
-    for name, (parameters, mu) in _CASES.items():
-        for threads in sorted({1, os.cpu_count() or 1}):
-            link = running_link(parameters, mu, threads)
-            t_ns = _START_NS + 10_000_000
-            link.tags.edges(t_ns)
-            rates, computed = [], time.process_time()
-            for _ in range(arguments.reads):
-                t_ns += step_ns
-                took, (times, _) = best(1, link.tags.edges, t_ns)
-                rates.append((times.size / took, arguments.seconds / took, times.size))
-            computed = time.process_time() - computed
-            total = sum(count for _, _, count in rates)
-            rate, speed, count = max(rates)
-            print(
-                f"{name:28s} {threads} thread(s): {rate / 1e6:6.2f} M detections/s, "
-                f"{total / computed / 1e6:6.2f} M per processor second, "
-                f"{speed:7.1f} seconds simulated, {count / arguments.seconds:9.0f} Hz"
-            )
-        breakdown(parameters, mu)
+    print(table(rows()))
+    if arguments.stages:
+        for name, (parameters, mu) in _CASES.items():
+            print(name)
+            breakdown(parameters, mu)
 
 
 def breakdown(parameters: LinkParameters, mu: float) -> None:

@@ -1,8 +1,8 @@
 """How fast the simulated bench's VISA library is: queries and binary data.
 
-Run as ``python benchmarks/visa.py``. Rates are the best of some rounds; the
-device keeps virtual time, so only the program's own work is measured. The last
-lines go through TCP and pyvisa-py instead, in real time.
+Run as ``python -m benchmarks.visa``. Rates are the best of some rounds; the
+device keeps virtual time, so only the program's own work is measured. The peer is
+pyvisa-py over TCP to the same device, in real time; blocks are held against a copy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pyvisa
 
+from benchmarks.rows import Row, table
 from drivers.simulated.scpi import Block, Number, ScpiDevice, Setting, block, command, query
 from drivers.simulated.scpi.replies import BlockReply
 from drivers.simulated.server import Server
@@ -53,11 +54,8 @@ def best(work: Callable[[], None]) -> float:
     return min(times)
 
 
-def report(name: str, figure: float, unit: str) -> None:
-    print(f"{name:<52}{figure:>12,.0f} {unit}")
-
-
-def measure_library() -> None:
+def rows() -> list[Row]:
+    peer = tcp_queries_per_s()
     bench = VirtualTime()
     device = Unit("unit", bench, {})
     manager = pyvisa.ResourceManager(
@@ -94,21 +92,29 @@ def measure_library() -> None:
         unit.read_raw()
 
     message = b"DATA #8%08d" % len(PAYLOAD) + PAYLOAD
-    report("library: FREQ?", QUERIES / best(low), "queries/s")
-    report("library: SOUR2:FREQ n, each another", QUERIES / best(sets), "commands/s")
-    report("pyvisa: query('FREQ?')", QUERIES / best(high), "queries/s")
-    report(
-        "library: write an 8 MB block",
-        len(PAYLOAD) / best(write_block) / 1e6,
-        "MB/s",
-    )
-    report("library: read an 8 MB block", len(PAYLOAD) / best(read_block) / 1e6, "MB/s")
-    report("pyvisa: write_binary_values of bytes", len(PAYLOAD) / best(write_values) / 1e6, "MB/s")
-    report("pyvisa: read_raw", len(PAYLOAD) / best(read_raw) / 1e6, "MB/s")
+    copying = best(lambda: bytearray(PAYLOAD))
+    found = []
+    for name, work in (
+        ("query, library", low),
+        ("query, pyvisa", high),
+        ("set, library", sets),
+    ):
+        rate = QUERIES / best(work)
+        found.append(Row(f"bench: {name}", rate, "1/s", rate / peer, "pyvisa-py, TCP"))
+    for name, work in (
+        ("8 MB block written, library", write_block),
+        ("8 MB block read, library", read_block),
+        ("write_binary_values of bytes, pyvisa", write_values),
+        ("read_raw, pyvisa", read_raw),
+    ):
+        took = best(work)
+        rate = len(PAYLOAD) / took / 1e6
+        found.append(Row(f"bench: {name}", rate, "MB/s", copying / took, "a copy in memory"))
     manager.close()
+    return found
 
 
-def measure_tcp() -> None:
+def tcp_queries_per_s() -> float:
     bench = RealTime()
     device = Unit("unit", bench, {})
     with Server(bench) as server:
@@ -122,11 +128,11 @@ def measure_tcp() -> None:
             for _ in range(QUERIES // 4):
                 unit.query("FREQ?")
 
-        report("TCP, pyvisa-py: query('FREQ?')", QUERIES / 4 / best(queries), "queries/s")
+        rate = QUERIES / 4 / best(queries)
         unit.close()
         manager.close()
+    return rate
 
 
 if __name__ == "__main__":
-    measure_library()
-    measure_tcp()
+    print(table(rows()))
