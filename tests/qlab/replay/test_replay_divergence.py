@@ -320,6 +320,18 @@ def test_newer_code_may_analyse_otherwise(path, monkeypatch):
     assert reanalyse_run(path)["sifted_bits"] > 0
 
 
+def test_the_blocks_of_a_run_that_failed_can_be_analysed(tmp_path):
+    """The third trigger fails, so there are two of four blocks."""
+    path = tmp_path / "failed.h5"
+    fault = 'kind = "error", code = -222, matching = "TRG", after = 2, times = 1'
+    outcome = small_run(path, station=faulty_bench("generator_alice", fault, slots=16_000))
+    assert outcome.status == "failed"
+    assert replay_run(path).matched
+    results = reanalyse_run(path)
+    assert [block["slots"] for block in results["blocks"]] == [4_000, 4_000]
+    assert results["sifted_bits"] > 10
+
+
 # ---- what a replay does not need ---------------------------------------------------
 
 

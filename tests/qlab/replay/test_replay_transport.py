@@ -299,7 +299,7 @@ def test_a_lost_session_is_opened_again():
 def test_an_abort_comes_at_the_same_exchange(at):
     """The flag is set before call number `at`; reads and writes notice it, polls do not."""
     calls = [("write", b"a"), ("read_until", b"\n"), ("status_byte",), ("read_exactly", 2)]
-    outcomes = [None, b"b\n", 3, ResponseTimeoutError(LATE, partial=b"x")]
+    outcomes = [None, b"b\n", 3, ResponseTimeoutError(LATE, partial=b"x"), None]
     run, flag = MemoryRun(), AbortFlag()
     tap = Tap(flag)
     tap.attach(run)
@@ -313,7 +313,8 @@ def test_an_abort_comes_at_the_same_exchange(at):
             except RunAbortedError as stop:
                 said.append(stop.reason)
                 break
-        with tap.shielded():
+        with tap.shielded():  # the way to the safe state
+            said += talk(transport, [("write", b"off")])
             transport.close()
         return said
 
