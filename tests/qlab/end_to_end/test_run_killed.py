@@ -19,7 +19,7 @@ from end_to_end_runs import (
 )
 
 from qlab.runfile import child as examiner
-from qlab.runfile import verify
+from qlab.runfile import inspect, verify
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
@@ -66,9 +66,12 @@ def check(capsys, path, reference):
 
 @pytest.fixture
 def without_child(monkeypatch):
-    """Examine unsealed files in this process: the same code, without starting Python each time."""
+    """Examine unsealed files in this process: the same code, without starting Python each time.
+
+    The kills at hard moments are read as users do, by way of the child.
+    """
     monkeypatch.setattr(verify, "examine_in_child", examiner.examine)
-    monkeypatch.setattr("qlab.runfile.verify.examine_in_child", examiner.examine)
+    monkeypatch.setattr(inspect, "examine_in_child", examiner.examine)
 
 
 @pytest.mark.usefixtures("without_child")

@@ -51,7 +51,10 @@ def check(path, said):
 
 @pytest.fixture
 def without_child(monkeypatch):
-    """Examine unsealed files in this process: the same code, without starting Python each time."""
+    """Examine unsealed files in this process: the same code, without starting Python each time.
+
+    The kills between companion and run file, and in a long run, go through the child.
+    """
     monkeypatch.setattr(verify, "examine_in_child", child.examine)
 
 
