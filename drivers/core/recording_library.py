@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pyvisa.constants import AccessModes, EventType, StatusCode
+from pyvisa.errors import VisaIOError
 from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISAEventContext, VISARMSession, VISASession
 
@@ -214,7 +215,6 @@ class RecordingVisaLibrary(ForeignVisaLibrary):
         self._recorder.record(
             source, kind, data, session=session, requested=requested, status=status
         )
-        words = visa_words.outcome(result)
-        missing = requested - len(data) if kind is Kind.READ else 0
-        if words != visa_words.outcome(visa_words.implied(kind, status, missing)):
-            self._recorder.record(source, Kind.LOG, words, session=session)
+        code = result.error_code if isinstance(result, VisaIOError) else result
+        if code != visa_words.implied(kind, status, requested - len(data)):
+            self._recorder.record(source, Kind.LOG, visa_words.outcome(result), session=session)

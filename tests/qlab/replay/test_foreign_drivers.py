@@ -280,7 +280,7 @@ def told(call, *arguments):
         return call(*arguments)
     except VisaIOError as error:
         return error.abbreviation
-    except (NotImplementedError, ValueError) as error:
+    except (NotImplementedError, ValueError, UserWarning) as error:
         return repr(error)
 
 
@@ -505,6 +505,17 @@ def test_another_attribute_diverges():
             _ = unit.baud_rate
 
 
+def test_another_question_that_would_be_refused_diverges():
+    run = MemoryRun()
+    with recording(run) as manager, opened(manager, "serial") as unit:
+        name = ResourceAttribute.gpib_primary_address
+        assert told(unit.get_visa_attribute, name) == "VI_ERROR_NSUP_ATTR"
+    with replaying(run.journal()) as manager:
+        unit = opened(manager, "serial")
+        with pytest.raises(DivergenceError, match=r"PRIMARY_ADDR\?', got b'VI_ATTR_GPIB_SECOND"):
+            unit.get_visa_attribute(ResourceAttribute.gpib_secondary_address)
+
+
 def test_secret_bytes_are_not_shown():
     run = MemoryRun(secret=["gpib"])
     with recording(run) as manager, opened(manager, "gpib") as unit:
@@ -572,6 +583,8 @@ def test_what_was_refused_is_refused_again():
             manager.open_resource("GPIB::9::INSTR")
         said = [manager.list_resources("?*")]
         with opened(manager, "gpib", open_timeout=0) as first:
+            bare, code = manager.open_bare_resource(ADDRESSES["serial"])
+            said += [code, manager.visalib.get_last_status_in_session(bare)]
             first.lock_excl()
             said.append(told(manager.open_bare_resource, ADDRESSES["gpib"], 1))
             said.append(told(first.read_stb))
@@ -585,7 +598,7 @@ def test_what_was_refused_is_refused_again():
     run = MemoryRun()
     with recording(run) as manager:
         said = script(manager)
-    assert said[1:4] == ["VI_ERROR_TMO", 0, "VI_ERROR_INV_OBJECT"]
+    assert said[1:6] == [0, 0, "VI_ERROR_TMO", 0, "VI_ERROR_INV_OBJECT"]
     with replaying(run.journal()) as manager:
         assert script(manager) == said
 
