@@ -76,6 +76,7 @@ class Recorder(Protocol):
         """Append a record.
 
         `source` names the instrument (as in the station file), or ``clock``,
-        ``entropy:STREAM``, ``run``; `session` counts its opens from 0;
-        `requested` is the byte count or terminator asked for, where there is one.
+        ``entropy:STREAM``, ``run``; `session` counts its opens from 0, those of
+        foreign drivers from 65536; `requested` is the byte count or terminator asked
+        for, where there is one.
         """

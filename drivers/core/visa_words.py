@@ -134,7 +134,7 @@ def outcome(result: Result) -> bytes:
     name = next((c.__name__ for c in type(result).__mro__ if c.__name__ in _RAISED), "Exception")
     text = " ".join(str(result).split())
     if isinstance(result, OSError) and (symbol := errno.errorcode.get(result.errno or 0)):
-        text = f"{symbol} {result.strerror}"
+        text = f"{symbol.removeprefix('WSA')} {result.strerror}"  # Windows has both names
     return f"{name} {text}".rstrip().encode()
 
 
