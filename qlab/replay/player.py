@@ -27,6 +27,7 @@ from qlab.replay.sources import (
     compare,
 )
 from qlab.replay.transport import replay_connector
+from qlab.runfile.errors import RunFileError
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runner import conduct
@@ -42,7 +43,7 @@ __all__ = ["ReplayReport", "reanalyse_run", "replay_run"]
 #: How much floats may differ on another processor or with other libraries.
 _ELSEWHERE = 1e-9
 #: What ends a replay at once; all else may be what ended the run, too.
-_OWN_ERRORS = (DivergenceError, JournalEndError, KeyboardInterrupt)
+_OWN_ERRORS = (DivergenceError, JournalEndError, RunFileError, KeyboardInterrupt)
 
 
 @dataclass(frozen=True)

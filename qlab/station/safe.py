@@ -11,10 +11,15 @@ from typing import Any
 
 from drivers.core import Instrument, Link
 from drivers.core.context import Kind, Recorder, Status
-from drivers.core.errors import ConnectionLostError, DriverError, MisuseError
+from drivers.core.errors import (
+    ConnectionLostError,
+    DriverError,
+    InstrumentFaultError,
+    MisuseError,
+)
 from qlab.errors import one_line
 from qlab.station.check import SafeTarget
-from qlab.station.targets import endpoint_of
+from qlab.station.targets import endpoint_of, property_of
 
 __all__ = ["SAFE_DEADLINE_S", "RecorderGate", "SafeStep", "make_safe", "walk"]
 
@@ -110,7 +115,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 def make_safe(
     reach: Callable[[], Instrument], link: Link, step: SafeTarget, timeout_s: float
 ) -> None:
-    """Set one property, with less patience than usual; again if the session broke.
+    """Set one property and read it back, with less patience; again if the session broke.
 
     Parameters
     ----------
@@ -139,7 +144,10 @@ def make_safe(
 
 
 def _set_calmly(instrument: Instrument, step: SafeTarget) -> None:
-    """Set a property whatever an exchange that was cut short has left behind."""
+    """Set a property whatever an exchange that was cut short has left behind.
+
+    It is read back where it can be: a lost command need not be an error.
+    """
     link = instrument.link
     link.transport.timeout_s = link.line.timeout_s
     try:
@@ -149,7 +157,17 @@ def _set_calmly(instrument: Instrument, step: SafeTarget) -> None:
         raise
     except DriverError:
         pass  # the setting itself shows whether the instrument can be used
-    setattr(endpoint_of(instrument, step.target), step.target.name, step.value)
+    endpoint = endpoint_of(instrument, step.target)
+    declared = property_of(type(endpoint), step.target)
+    setattr(endpoint, declared.name, step.value)
+    if declared.query is not None and not declared.read_back:
+        actual = getattr(endpoint, declared.name)
+        if not declared.agrees(step.value, actual):
+            raise InstrumentFaultError(
+                f"{declared.name} is still {actual!r}",
+                instrument=instrument.name,
+                address=instrument.address,
+            )
 
 
 class RecorderGate:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from drivers.time_taggers.sfifteen_tdc1 import SFifteenTDC1
 from qlab.cli import main
-from qlab.experiments.bb84 import acquisition
 from qlab.replay import player, reanalyse_run, replay_run
 from qlab.runfile.inspect import verify
 from qlab.runfile.reader import RunFile
@@ -61,7 +61,8 @@ def test_it_replays_on_another_platform(golden, monkeypatch):
 
 def test_changed_code_is_noticed(golden, monkeypatch):
     monkeypatch.setattr(player, "platform_mark", lambda: "another")
-    monkeypatch.setattr(acquisition, "_MARGIN_S", 0.02)
+    start = SFifteenTDC1.start
+    monkeypatch.setattr(SFifteenTDC1, "start", lambda self, time_s: start(self, time_s + 0.01))
     assert replay_run(golden).divergence.source == "tagger"
 
 

@@ -42,8 +42,6 @@ __all__ = ["Acquisition", "Block", "BlockPlan", "NoSignalError", "block_plans", 
 
 #: Records shorter than any generator's minimum are filled up to this length.
 _SHORT_RECORD = 64
-#: Time that the tagger listens beyond the light, for delays and triggers.
-_MARGIN_S = 0.01
 #: An instrument that is on its way is asked this often.
 _POLL_S = 0.5
 #: A detector this near to its temperature is ready.
@@ -268,7 +266,7 @@ class Acquisition:
     def _play(self, plan: BlockPlan) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         light_s = plan.slots / self._options.slot_rate_hz
         tagger = self._role("tagger")
-        tagger.start(light_s + _MARGIN_S)
+        tagger.start(light_s + self._options.listen_margin_s)
         self._role("generator_alice").trigger()
         ticks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         lines: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]

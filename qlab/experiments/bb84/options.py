@@ -101,6 +101,13 @@ class Bb84Options:
     slot_offset: int = setting(
         0, doc="Whole slots by which the light comes after the marker.", low=-(10**6), high=10**6
     )
+    listen_margin_s: float = setting(
+        0.05,
+        doc="Time that the tagger listens beyond the light: the trigger may come so late.",
+        unit="s",
+        low=0.001,
+        high=60.0,
+    )
     bob_trigger_delay_s: float = setting(
         0.0, doc="Delay of Bob's pattern behind his trigger.", unit="s", low=0.0, high=1.0
     )

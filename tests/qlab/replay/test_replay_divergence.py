@@ -80,11 +80,11 @@ def test_another_command_of_a_driver_is_named_with_its_line(path, monkeypatch, c
         for record in recorded(path, "tagger")
         if b"counts?" in record.data
     )
-    assert b"time 11" in record.data
+    assert b"time 51" in record.data
     found = diverged(path)
     assert (found.source, found.exchange) == ("tagger", nth)
     assert found.expected == repr(record.data)
-    assert found.got == repr(record.data.replace(b"time 11", b"time 0"))
+    assert found.got == repr(record.data.replace(b"time 51", b"time 0"))
     line = source_line(tdc1, "timestamp;counts?;")
     assert found.where == f"drivers/time_taggers/sfifteen_tdc1.py:{line}"
     code, said = run_cli(capsys, "replay", path, "--json")
@@ -174,7 +174,8 @@ def test_questions_that_are_no_longer_asked_are_noticed_at_the_end(path, monkeyp
 
 
 def test_another_wait_is_named(path, monkeypatch):
-    monkeypatch.setattr(acquisition, "_MARGIN_S", 0.0)
+    start = tdc1.SFifteenTDC1.start
+    monkeypatch.setattr(tdc1.SFifteenTDC1, "start", lambda self, time_s: start(self, time_s - 0.01))
     assert diverged(path).source == "tagger"
     monkeypatch.undo()
     monkeypatch.setattr(tdc1, "_PACE_S", 0.017)
@@ -375,7 +376,7 @@ def test_a_run_that_failed_replays_and_matches(tmp_path):
     [
         ("laser", 'kind = "silent", matching = "OUTP"', "failed"),
         ("generator_bob", 'kind = "garbage", matching = "ERR", after = 9', "failed"),
-        ("attenuators", 'kind = "late", seconds = 2.0, matching = "ATT\\\\?"', "complete"),
+        ("attenuators", 'kind = "late", seconds = 0.5, matching = "ATT\\\\?"', "complete"),
         ("monitor", 'kind = "hang_up", after = 30, times = 1', "complete"),
         ("monitor", 'kind = "hang_up", after = 30, for_good = true', "failed"),
         ("generator_alice", 'kind = "error", code = -222, after = 40, times = 1', "failed"),
