@@ -1,9 +1,11 @@
 """The station file: what is read, and one line for each thing that is wrong."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from qlab.errors import ExitCode, StationError, exit_code
-from qlab.station import load_station, parse_station, read_table
+from qlab.station import load_station, parse_station, read_table, setting
 from qlab.station.check import check_station
 from qlab.station.entries import InstrumentEntry, Limit
 
@@ -242,15 +244,22 @@ def test_a_file_that_is_no_text(tmp_path):
         load_station(path)
 
 
-def test_an_experiments_table_is_read_on_demand(small_file):
-    from qlab.experiments.bb84.options import Bb84Options
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    slots: int = setting(7, doc="Pulses.", low=1, high=10**6)
+    loss_db: float = setting(doc="A fact of the hardware.", unit="dB", low=0.0)
 
-    file = small_file(("[roles]", "[bb84]\nslots = 1000\n\n[roles]"))
-    assert read_table(file, "bb84", Bb84Options).slots == 1000
-    assert read_table(small_file(), "bb84", Bb84Options) == Bb84Options()
+
+def test_an_experiments_table_is_read_on_demand(small_file):
+    file = small_file(("[roles]", "[bb84]\nslots = 1000\nloss_db = 2.0\n\n[roles]"))
+    assert read_table(file, "bb84", Facts) == Facts(slots=1000, loss_db=2.0)
+    file = small_file(("[roles]", "[bb84]\nloss_db = 2.0\n\n[roles]"))
+    assert read_table(file, "bb84", Facts) == Facts(loss_db=2.0)
     wrong = small_file(("[roles]", "[bb84]\nslot = 1000\n\n[roles]"))
     with pytest.raises(StationError, match=r"bb84\.slot: unknown key; did you mean 'slots'"):
-        read_table(wrong, "bb84", Bb84Options)
+        read_table(wrong, "bb84", Facts)
+    with pytest.raises(StationError, match="loss_db"):
+        read_table(small_file(), "bb84", Facts)
 
 
 def test_canonical_text_survives_its_own_reading(small_file):
