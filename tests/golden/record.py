@@ -20,7 +20,7 @@ from qlab.runner import run_experiment
 from qlab.station import parse_station
 
 SEED = 20_260
-OPTIONS = {"slots": 40_000, "block_slots": 20_000, "listen_margin_s": 0.01}
+OPTIONS = {"slots": 40_000, "block_slots": 20_000, "listen_margin_s": 0.005}
 
 
 def station_text() -> str:

@@ -265,8 +265,10 @@ class Acquisition:
 
     def _play(self, plan: BlockPlan) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         light_s = plan.slots / self._options.slot_rate_hz
+        margin_s = self._options.listen_margin_s
         tagger = self._role("tagger")
-        tagger.start(light_s + self._options.listen_margin_s)
+        tagger.start(margin_s + light_s + margin_s)
+        self._ctx.clock.sleep(margin_s)  # on another line the trigger may overtake the start
         self._role("generator_alice").trigger()
         ticks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         lines: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]

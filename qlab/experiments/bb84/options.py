@@ -102,8 +102,8 @@ class Bb84Options:
         0, doc="Whole slots by which the light comes after the marker.", low=-(10**6), high=10**6
     )
     listen_margin_s: float = setting(
-        0.05,
-        doc="Time that the tagger listens beyond the light: the trigger may come so late.",
+        0.02,
+        doc="Time that the tagger listens before and after the light.",
         unit="s",
         low=0.001,
         high=60.0,
