@@ -12,7 +12,10 @@ from end_to_end_runs import bench_text, records, replayed, start_qlab, wait_for
 
 import qlab.runner
 from drivers.core.context import Kind
-from qlab.context import AbortFlag, SilentProgress
+from protocols.secret import SecretBits
+from qlab import keystore
+from qlab.context import AbortFlag, KeyFacts, SilentProgress
+from qlab.keystore import KeyStore
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runfile.writer import RunWriter
@@ -118,7 +121,7 @@ def test_stopped(tmp_path, capsys, station, moment, what, reason, code):
     results = check_file(capsys, path, RunStatus.ABORTED)
     assert results["error"] == f"the run was stopped by {reason}"
     check_journal(path, reason)
-    assert not (tmp_path / "keys").exists()
+    assert not list((tmp_path / "keys").iterdir())
 
 
 class Stopping(SilentProgress):
@@ -175,7 +178,7 @@ def test_too_early_for_a_file(tmp_path, station, moment):
         _, said = process.communicate()
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 @pytest.mark.parametrize("moment", HEARD)
@@ -204,8 +207,7 @@ def test_too_late_to_matter(tmp_path, capsys, station, moment):
 def test_at_random_moments(tmp_path, capsys, station):
     """Whatever the moment: no traceback, and no file but a sealed one that says it."""
     rng = random.Random(8)
-    for number in range(6):
-        sent = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    for number, sent in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)):
         path = tmp_path / f"run{number}.h5"
         with start(station, path, "commits:0.03") as process:
             assert wait_for(path.exists, process)
@@ -269,3 +271,43 @@ def test_at_any_record(tmp_path, capsys, press_at):
         assert outcome.status is RunStatus.ABORTED, found[nth]
         check_file(capsys, path, RunStatus.ABORTED)
         assert records(path)[: nth + 1] == found[: nth + 1]
+
+
+class Giving:
+    """An experiment that does nothing but give a key."""
+
+    name = "bb84"
+    secret_sources = frozenset()
+    table = {}
+
+    def __init__(self, station, overrides):
+        pass
+
+    def datasets(self):
+        return []
+
+    def run(self, ctx):
+        ctx.keys.deposit(SecretBits(bytes(range(4)), 32), KeyFacts(1e-9, 1e-15, "none"))
+        return {"no_key": None}
+
+
+def test_while_the_key_is_stored(tmp_path, monkeypatch):
+    write = keystore._write_new
+
+    def pressed(path, data):
+        if path.suffix in (".key", ".json"):
+            os.kill(os.getpid(), signal.SIGINT)
+        write(path, data)
+        if path.suffix in (".key", ".json"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(keystore, "_write_new", pressed)
+    monkeypatch.setattr(qlab.runner, "experiment", lambda name: Giving)
+    outcome = run_experiment(
+        "bb84",
+        parse_station(bench_text(), "bench"),
+        tmp_path / "run.h5",
+        key_store=KeyStore(tmp_path / "keys"),
+    )
+    assert outcome.status is RunStatus.COMPLETE
+    assert sorted(p.suffix for p in (tmp_path / "keys").iterdir()) == [".json", ".key"]
