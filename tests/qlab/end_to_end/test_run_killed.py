@@ -76,19 +76,27 @@ def without_child(monkeypatch):
 
 @pytest.mark.usefixtures("without_child")
 def test_killed_at_twenty_random_moments(tmp_path, capsys, reference):
+    """Ten moments by the clock, wherever they fall, and ten by the number of the record."""
     station, whole, _, duration_s = reference
     rng = random.Random(2)
-    kept = []
-    for number in range(20):
-        path = tmp_path / f"run{number}.h5"
+    for number in range(10):
+        path = tmp_path / f"clock{number}.h5"
         with start(station, path) as process:
             assert wait_for(path.exists, process)
             time.sleep(rng.uniform(0.0, duration_s))
             process.kill()
             process.communicate()
+        check(capsys, path, reference)
+    kept = []
+    for number in range(10):
+        path = tmp_path / f"record{number}.h5"
+        nth = rng.randrange(len(whole) // 10, len(whole))
+        record = f"commits:0.01;qlab.runfile.writer.RunWriter.record:after:{nth}:kill"
+        with start(station, path, record) as process:
+            process.communicate()
+        assert process.returncode == KILLED
         kept.append(check(capsys, path, reference)["kept"])
-    # Not all of them before the first exchange, nor after the last.
-    assert sum(0 < count < len(whole) for count in kept) >= 5
+    assert all(0 < count < len(whole) for count in kept)
 
 
 HARD = {
