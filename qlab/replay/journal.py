@@ -12,6 +12,7 @@ from drivers.core.context import Kind, Status
 from qlab.context import RunAbortedError
 from qlab.replay.errors import Divergence, DivergenceError, JournalEndError, shown
 from qlab.runfile.schema import Heap
+from qlab.station.safe import HANGS, StepHangsError
 
 __all__ = ["Cursor", "Journal", "JournalSource", "Taken"]
 
@@ -126,6 +127,13 @@ class Journal:
         self.stopped = JournalEndError(f"the record of {source} ends here")
         raise self.stopped
 
+    def stop_if_hung(self, source: str) -> None:
+        """Raise `StepHangsError` for an instrument that was left behind for good."""
+        number = self._numbers.get(source)
+        mine = (self.index["source"] == number) & (self.index["kind"] == Kind.ABORT)
+        if any(self.payload(row) == HANGS for row in np.flatnonzero(mine).tolist()):
+            raise StepHangsError(f"{source} hung")
+
     def count(self, source: str) -> int:
         """Return how many records a source has."""
         number = self._numbers.get(source)
@@ -214,9 +222,11 @@ class Cursor:
         journal = self._journal
         journal.go_on()
         if self.at >= self.rows.size:
+            journal.stop_if_hung(self.source)
             journal.end(self.source, self.exchange, doing)
         row = int(self.rows[self.at])
         if journal.index["kind"][row] != kind:
+            self.stop_if_aborted()
             journal.diverge(self.source, self.exchange, journal.described(row), doing)
         self.at += 1
         journal.served += 1
@@ -247,9 +257,14 @@ class Cursor:
         return _secret(len(data)) if self._secret else shown(data)
 
     def stop_if_aborted(self) -> None:
-        """Raise `RunAbortedError` if the run was stopped right after the last record."""
+        """Raise `RunAbortedError` if the run was stopped right after the last record.
+
+        If the instrument was left behind there, raise `StepHangsError`.
+        """
         if self.next_is(Kind.ABORT):
             reason = self.take(Kind.ABORT, "").data
+            if reason == HANGS:
+                raise StepHangsError(f"{self.source} hung here")
             raise RunAbortedError(reason.decode("ascii", "replace"))
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path as FilePath
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Self
 
 from drivers.core import Instrument, Property
@@ -19,7 +20,14 @@ from qlab.station.check import SafeTarget, check_station
 from qlab.station.clocks import TimeKind, WallClock
 from qlab.station.file import StationFile, load_station
 from qlab.station.guard import StationGuard
-from qlab.station.safe import SAFE_DEADLINE_S, RecorderGate, SafeStep, make_safe, walk
+from qlab.station.safe import (
+    SAFE_DEADLINE_S,
+    RecorderGate,
+    SafeStep,
+    StepHangsError,
+    make_safe,
+    walk,
+)
 from qlab.station.source import near_miss
 from qlab.station.targets import endpoint_class, endpoint_of, parse_target, property_of
 from qlab.station.toml import toml_text
@@ -280,8 +288,8 @@ class Station:
     def to_safe_state(self, deadline_s: float = SAFE_DEADLINE_S) -> list[SafeStep]:
         """Drive the outputs to their safe state, whatever fails on the way.
 
-        Limits and interlocks do not stand in the way. If a step still hangs
-        after `deadline_s`, nothing that it does later is recorded any more.
+        Limits and interlocks do not stand in the way. A step that hangs is left
+        behind in time for the others; nothing that it does later is recorded.
 
         Returns
         -------
@@ -294,10 +302,7 @@ class Station:
             for entry, step in zip(self.file.safe, self._safe, strict=True)
         ]
         with self._guard.lifted():
-            results, hanging = walk(steps, deadline_s)
-        if hanging is not None and self._gate is not None:
-            self._gate.shut_out = hanging
-        return results
+            return walk(steps, deadline_s, self._give_up)
 
     def resolved_toml(self) -> str:
         """Return the station as canonical TOML; `parse_station` reads it back.
@@ -368,11 +373,17 @@ class Station:
         link = self._closed_instrument(name).link
         make_safe(partial(self.instrument, name), link, step, timeout_s)
 
+    def _give_up(self, target: str, thread: Thread) -> None:
+        if self._gate is not None:
+            self._gate.shut_out(thread, target.partition(".")[0])
+
 
 def _close(instrument: Instrument) -> None:
     lock = instrument.link.lock
     if lock.acquire(timeout=_CLOSE_S):
         try:
             instrument.close()
+        except StepHangsError:
+            pass  # in the run it could not be closed
         finally:
             lock.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,14 +18,28 @@ from drivers.core.errors import (
     InstrumentFaultError,
     MisuseError,
 )
-from qlab.errors import one_line
+from qlab.errors import QlabError, one_line
 from qlab.station.check import SafeTarget
 from qlab.station.targets import endpoint_of, property_of
 
-__all__ = ["SAFE_DEADLINE_S", "RecorderGate", "SafeStep", "make_safe", "walk"]
+__all__ = [
+    "HANGS",
+    "SAFE_DEADLINE_S",
+    "RecorderGate",
+    "SafeStep",
+    "StepHangsError",
+    "make_safe",
+    "walk",
+]
 
 #: Time for the whole way, unless the caller says otherwise.
 SAFE_DEADLINE_S = 10.0
+#: What the journal says of an instrument that was left behind.
+HANGS = b"hangs on the way to the safe state"
+
+
+class StepHangsError(QlabError):
+    """In a replay: here the instrument hung in the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +70,61 @@ class SafeStep:
 
 
 def walk(
-    steps: Sequence[tuple[str, Any, Callable[[], None]]], deadline_s: float
-) -> tuple[list[SafeStep], threading.Thread | None]:
+    steps: Sequence[tuple[str, Any, Callable[[], None]]],
+    deadline_s: float,
+    give_up: Callable[[str, threading.Thread], None] = lambda target, thread: None,
+) -> list[SafeStep]:
     """Take each step, whatever became of the one before.
 
-    The steps are taken in a thread of their own, so that neither a second
-    Ctrl-C nor an instrument that hangs can stop the way: what has not been
-    reached after `deadline_s` is reported as such.
+    Each is taken in a thread of its own, so that neither a second Ctrl-C nor an
+    instrument that hangs can stop the way. One that hangs is left behind in time
+    for those after it.
 
-    Returns
-    -------
-    results : list of SafeStep
-        One for each step.
-    hanging : Thread or None
-        The thread, if a step still hangs in it.
+    Parameters
+    ----------
+    steps : sequence of tuple
+        Target, value, and what takes the step.
+    deadline_s : float
+        Time for all of them.
+    give_up : callable
+        Hears the target and the thread of a step that is left behind.
     """
-    results: list[SafeStep] = []
-    late = threading.Event()
-
-    def take_all() -> None:
-        for target, value, take in steps:
-            if late.is_set():
-                return
-            try:
-                take()
-            except Exception as error:  # noqa: BLE001 - the next step is taken whatever happens
-                results.append(SafeStep(target, value, one_line(error), error))
-            else:
-                results.append(SafeStep(target, value))
-
-    worker = threading.Thread(target=take_all, name="safe state", daemon=True)
+    results = []
+    end_s = time.monotonic() + deadline_s
+    reserve_s = deadline_s / (4 * max(len(steps), 1))
     with _deaf_to_interrupts():
-        worker.start()
-        worker.join(deadline_s)
-    late.set()
-    reached = list(results)
-    for target, value, _ in steps[len(reached) :]:
-        reached.append(SafeStep(target, value, f"not done within {deadline_s:g} s"))
-    return reached, worker if worker.is_alive() else None
+        for later, (target, value, take) in zip(reversed(range(len(steps))), steps, strict=True):
+            left_s = end_s - time.monotonic() - later * reserve_s
+            found, thread = _take(target, value, take, max(left_s, reserve_s))
+            if thread is not None:
+                give_up(target, thread)
+            late = SafeStep(target, value, f"not done within {deadline_s:g} s")
+            results.append(found or late)
+    return results
+
+
+def _take(
+    target: str, value: Any, take: Callable[[], None], patience_s: float
+) -> tuple[SafeStep | None, threading.Thread | None]:
+    """Return what became of one step, or the thread that it hangs in."""
+    found: list[SafeStep] = []
+
+    def attempt() -> None:
+        try:
+            take()
+        except StepHangsError:
+            pass  # in a replay, where it hung in the run
+        except Exception as error:  # noqa: BLE001 - the next step is taken whatever happens
+            found.append(SafeStep(target, value, one_line(error), error))
+        else:
+            found.append(SafeStep(target, value))
+
+    worker = threading.Thread(target=attempt, name="safe state", daemon=True)
+    worker.start()
+    worker.join(patience_s)
+    if found:
+        return found[0], None
+    return None, worker if worker.is_alive() else None
 
 
 @contextmanager
@@ -171,12 +203,13 @@ def _set_calmly(instrument: Instrument, step: SafeTarget) -> None:
 
 
 class RecorderGate:
-    """Passes records on, except those of a thread that was left behind."""
+    """Passes records on, except those of threads that were left behind."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._record = recorder.record
-        #: Whose records are refused.
-        self.shut_out: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._shut_out: set[threading.Thread] = set()
+        self._sessions: dict[str, int] = {}
 
     def record(
         self,
@@ -189,6 +222,14 @@ class RecorderGate:
         status: Status = Status.OK,
     ) -> None:
         """Append a record; see `drivers.core.context.Recorder`."""
-        if self.shut_out is not None and threading.current_thread() is self.shut_out:
-            raise MisuseError("the instrument answered after the way to the safe state was over")
-        self._record(source, kind, data, session=session, requested=requested, status=status)
+        with self._lock:
+            if self._shut_out and threading.current_thread() in self._shut_out:
+                raise MisuseError("the instrument answered after it was given up")
+            self._sessions[source] = session
+            self._record(source, kind, data, session=session, requested=requested, status=status)
+
+    def shut_out(self, thread: threading.Thread, instrument: str) -> None:
+        """Refuse what a thread would record from now on, and record that it hangs."""
+        with self._lock:
+            self._shut_out.add(thread)
+            self._record(instrument, Kind.ABORT, HANGS, session=self._sessions.get(instrument, 0))

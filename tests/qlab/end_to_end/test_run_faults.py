@@ -1,10 +1,13 @@
 """Instruments that fail in a run: one line that names them, the others safe, the file kept."""
 
 import json
+import threading
+import time
 
 import pytest
 from end_to_end_runs import bench_text, fault, replayed, run_qlab, start_qlab
 
+from drivers.core.visa import VisaTransport
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runfile.writer import RunWriter
@@ -140,3 +143,33 @@ def test_in_a_process_of_its_own(tmp_path, capsys):
         "matched": True,
         "status": "failed",
     }
+
+
+@pytest.mark.parametrize("seconds", [0.8, 2.5], ids=["for a while", "to the end"])
+def test_an_instrument_hangs(tmp_path, capsys, stations, monkeypatch, seconds):
+    """Beyond all time-outs, when the laser is to be switched off at the end."""
+    write = VisaTransport.write
+    count = []
+
+    def hang(self, data):
+        if b"STAT 0" in data:
+            count.append(data)
+            if len(count) == 2:
+                time.sleep(seconds)
+        write(self, data)
+
+    monkeypatch.setattr(VisaTransport, "write", hang)
+    monkeypatch.setattr("qlab.runner.SAFE_STATE_S", 0.6)
+    station, path = tmp_path / "station.toml", tmp_path / "run.h5"
+    station.write_text(bench_text())
+    code, _, said = run_qlab(capsys, "run", "bb84", "--station", station, "-o", path)
+    assert code == 3, said
+    assert "error: NOT IN THEIR SAFE STATE: laser.channel1.output (not done within 0.6 s)" in said
+    with RunFile.open(path) as run:
+        steps = run.results[-1]["safe_state"]
+    assert [step["error"] for step in steps] == ["not done within 0.6 s", *[""] * 5]
+    code, report = replayed(capsys, path)
+    assert (code, report["matched"]) == (0, True), report
+    for thread in threading.enumerate():
+        if thread.name == "safe state":
+            thread.join(5.0)
