@@ -70,6 +70,9 @@ class PortSession(Protocol):
     def waiting(self) -> int:
         """Return how many bytes are ready now."""
 
+    def backlog(self) -> int:
+        """Return how many bytes are ready or on their way, as far as they are known."""
+
     def status_byte(self) -> int:
         """Return the status byte of a serial poll (GPIB, USBTMC, VXI-11)."""
 

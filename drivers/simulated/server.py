@@ -224,6 +224,8 @@ class _Connection:
     def _receive(self) -> None:
         if not self._alive or self._time.now_ns() < self._taken_ns:
             return
+        if not self._interest & selectors.EVENT_READ:
+            return  # it has been called because the host takes more, not because it may ask more
         try:
             data = self._wire.receive(_CHUNK)
             if not data:
@@ -259,8 +261,12 @@ class _Connection:
     def _watch(self) -> None:
         """Wait for what the host sends unless the device is busy, and to send what is left."""
         interest = selectors.EVENT_WRITE if self._output else 0
+        with self._time.lock:
+            behind = self._session.backlog() >= _OUTPUT_LIMIT
         if len(self._output) >= _OUTPUT_LIMIT:
             self.due_ns = None  # nothing more, either way, until the host has read some
+        elif behind:
+            pass  # nothing more is asked until some of the answers have gone
         elif self._time.now_ns() >= self._taken_ns:
             interest |= selectors.EVENT_READ
         elif self.due_ns is None or self._taken_ns < self.due_ns:

@@ -204,6 +204,10 @@ class Session:
                 break
         return total
 
+    def backlog(self) -> int:
+        """Return how many bytes are ready or on their way, as far as they are known."""
+        return self._held
+
     def status_byte(self) -> int:
         """Return the status byte; bit 6 is the service request, which the poll ends."""
         summary = self._look_at_status()
