@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from qlab import __version__
+from qlab.cli.lazy import LazyGroup
 from qlab.cli.output import Invocation, report_error
 from qlab.errors import ExitCode, QlabError, UsageError, exit_code, printable
 
@@ -23,32 +23,14 @@ _COMMANDS = {
     "plot": ("qlab.cli.plot:plot", "Draw a run's results."),
     "station": ("qlab.cli.station:station", "Write, check, show, serve a station; make it safe."),
     "instrument": ("qlab.cli.instrument:instrument", "Talk to one instrument of a station."),
+    "key": ("qlab.cli.key:key", "Bound, predict, distil, store and export keys."),
     "doctor": ("qlab.cli.doctor:doctor", "Check that this computer has what qlab needs."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the table."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table, importing nothing."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, said) for name, (_, said) in _COMMANDS.items()])
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup, table=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="qlab")
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 @click.pass_obj
