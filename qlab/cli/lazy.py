@@ -38,5 +38,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table, importing nothing."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, said) for name, (_, said) in self._table.items()])
+        rows = [(name, said) for name, (_, said) in self._table.items()]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
