@@ -13,8 +13,11 @@ range, then against the limits of the station, before anything is sent.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from drivers.core.errors import (
@@ -47,6 +50,13 @@ class Coupling:
     true_while: Mapping[str, object] = field(default_factory=dict)
 
 
+@cache
+def _attributes(kind: type) -> frozenset[str]:
+    """Return what a class defines or annotates, with all its bases."""
+    annotated = (inspect.get_annotations(base) for base in kind.__mro__)
+    return frozenset(dir(kind)).union(*annotated)
+
+
 class Endpoint:
     """Something that has properties: an instrument or one of its channels."""
 
@@ -57,6 +67,17 @@ class Endpoint:
     requests: dict[str, bytes]
     #: Properties that are not alone in deciding what the instrument does, by name.
     couplings: ClassVar[Mapping[str, Coupling]] = {}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse a name that nobody declared: a misspelt setting would set nothing."""
+        if name not in _attributes(type(self)) and not name.startswith("_"):
+            close = difflib.get_close_matches(name, self.properties(), n=1)
+            raise MisuseError(
+                f"there is no {name!r} to set",
+                instrument=getattr(self, "path", ""),
+                remedy=f"did you mean {close[0]!r}?" if close else "see the driver's properties",
+            )
+        super().__setattr__(name, value)
 
     def guard(self, name: str, value: object) -> None:
         """Ask the station whether `value` may be sent; raises `LimitError` if not."""

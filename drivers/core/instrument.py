@@ -54,13 +54,18 @@ class Instrument(Endpoint):
     #: Channel groups: attribute name, channel class and numbers.
     channels: ClassVar[dict[str, tuple[type[Channel], tuple[int, ...]]]] = {}
 
+    #: What the instrument said it is, once it is open.
+    identity: str
+    #: What the station asks before a value is sent.
+    station_guard: Guard
+
     def __init__(self, name: str, address: str, connect: Connect) -> None:
         self.link = Link(name, address, connect, self.line)
         self.path = name
         self.number = 0
         self.requests = {}
         self.identity = ""
-        self.station_guard: Guard = _no_guard
+        self.station_guard = _no_guard
         self._groups = {
             group: {n: kind(self, group, n) for n in numbers}
             for group, (kind, numbers) in self.channels.items()
@@ -153,6 +158,8 @@ class Instrument(Endpoint):
 
 class Channel(Endpoint):
     """One of several alike parts of an instrument; shares its link and its lock."""
+
+    instrument: Instrument
 
     def __init__(self, instrument: Instrument, group: str, number: int) -> None:
         self.instrument = instrument

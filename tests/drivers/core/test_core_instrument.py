@@ -217,3 +217,25 @@ def test_errors_are_also_pythons_own(ours, builtin):
     assert issubclass(getattr(errors, ours), builtin)
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), DriverError)
+
+
+def test_a_misspelt_setting_is_refused_instead_of_kept_beside_the_instrument():
+    unit = rack(wire(), Special)
+    with pytest.raises(MisuseError, match="no 'levle' to set.*'level'") as caught:
+        unit.levle = 3.0
+    assert caught.value.instrument == "rack"
+    with pytest.raises(MisuseError, match=r"no 'volt' to set.*'volts'"):
+        unit.channel(1, "port").volt = 3.0
+    assert not hasattr(unit, "levle")
+
+
+def test_a_driver_s_own_state_is_what_it_annotates_or_keeps_private():
+    class Counting(Special):
+        count: int
+
+        def prepare(self):
+            self.count = self._count = 1
+
+    unit = rack(wire(), Counting)
+    unit.prepare()
+    assert (unit.count, unit._count) == (1, 1)

@@ -28,6 +28,8 @@ from drivers.core import (
 class Unit(Instrument):
     identity_query = ""
     reporting = NoReporting()
+    replies: dict
+    wire: Wire
 
     level_v = Number("LEV?", "LEV {value}", low=-1, high=2.5, step=0.1, unit="V", doc="Level.")
     power_w = Number("POW?", "POW {value}", low=1e-6, high=1e-1, scale=1e-3, doc="Power.")
