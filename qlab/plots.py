@@ -47,8 +47,11 @@ def plot_run(path: Path, picture: Path, *, overwrite: bool = False) -> None:
 
     if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise UsageError(f"a picture ends in .png, .pdf or .svg, not {picture.suffix!r}")
-    if picture.exists() and not overwrite:
-        raise UsageError(f"{picture} exists", remedy="choose another name, or have it replaced")
+    if picture.exists():
+        if not overwrite:
+            raise UsageError(f"{picture} exists", remedy="choose another name, or have it replaced")
+        if path.exists() and picture.samefile(path):
+            raise UsageError(f"{picture} is the run file itself", remedy="choose another name")
     with RunFile.open(path) as run:
         results = run.results[-1] if run.results else {}
         if "sifted_bits" not in results:

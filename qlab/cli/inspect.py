@@ -36,6 +36,7 @@ def inspect(file: Path, tree: bool, verify: bool, as_json: bool) -> None:
     summary = summarize(file)
     found = follow(file) if verify else None
     facts = asdict(summary)
+    facts["file_schema"] = facts.pop("schema")
     if not tree:
         del facts["tree"]
     if found is not None:

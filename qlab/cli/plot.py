@@ -24,7 +24,7 @@ def plot(file: Path, output: Path | None, force: bool, as_json: bool) -> None:
     from qlab.errors import UsageError
     from qlab.plots import plot_run
 
-    picture = output or file.with_suffix(".png")
+    picture = output or file.parent / f"{file.stem or 'run'}.png"
     if picture.exists() and not force:
         raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
     plot_run(file, picture, overwrite=force)

@@ -89,9 +89,11 @@ def check_seal(path: Path) -> Seal | None:
     RunFileNotFoundError
         If there is no file.
     """
+    if path.is_dir():
+        raise RunFileNotFoundError("this is a folder", path=path, remedy="name a run file in it")
     try:
         file = path.open("rb")
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except FileNotFoundError as error:
         raise RunFileNotFoundError(
             "there is no such file", path=path, remedy="check the name"
         ) from error

@@ -52,6 +52,24 @@ def test_an_existing_picture_stays(run_path, tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_never_takes_the_place_of_its_run(run_path, tmp_path):
+    """Whatever the run file is called, and whatever may be replaced."""
+    for name in ("run.png", "link.svg"):
+        path = tmp_path / name
+        path.hardlink_to(run_path)
+        with pytest.raises(UsageError, match="the run file itself"):
+            plot_run(path, path, overwrite=True)
+        assert path.read_bytes() == run_path.read_bytes()
+
+
+@pytest.mark.parametrize("name", [".", "", ".."])
+def test_a_folder_has_no_picture(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["plot", name])
+    assert ended.value.code == 2
+    assert "this is a folder" in capsys.readouterr().err
+
+
 def test_a_script_s_own_plotting_is_left_alone(run_path, tmp_path):
     """In a process of its own: neither the backend nor the list of figures changes."""
     code = (

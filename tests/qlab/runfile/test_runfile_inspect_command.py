@@ -115,3 +115,9 @@ def test_texts_of_a_stranger_s_file_stay_in_their_line(inspect, tmp_path):
     for forged in ("status    forged", "key       fit for use", "verified  7 commits"):
         assert forged in out
         assert f"\n{forged}" not in out
+
+
+def test_the_object_names_its_own_schema_beside_the_file_s(inspect, tmp_path):
+    facts = json.loads(inspect(make_run(tmp_path / "run.h5"), "--json")[1])
+    assert facts["schema"] == "qlab.inspect/1"
+    assert facts["file_schema"] == "1.0"
