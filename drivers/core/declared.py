@@ -17,7 +17,6 @@ import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from drivers.core.errors import (
@@ -50,13 +49,6 @@ class Coupling:
     true_while: Mapping[str, object] = field(default_factory=dict)
 
 
-@cache
-def _attributes(kind: type) -> frozenset[str]:
-    """Return what a class defines or annotates, with all its bases."""
-    annotated = (inspect.get_annotations(base) for base in kind.__mro__)
-    return frozenset(dir(kind)).union(*annotated)
-
-
 class Endpoint:
     """Something that has properties: an instrument or one of its channels."""
 
@@ -68,9 +60,17 @@ class Endpoint:
     #: Properties that are not alone in deciding what the instrument does, by name.
     couplings: ClassVar[Mapping[str, Coupling]] = {}
 
+    #: What the class and its bases define or annotate.
+    _attributes: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        annotated = (inspect.get_annotations(base) for base in cls.__mro__)
+        cls._attributes = frozenset(dir(cls)).union(*annotated)
+
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse a name that nobody declared: a misspelt setting would set nothing."""
-        if name not in _attributes(type(self)) and not name.startswith("_"):
+        if name not in self._attributes and not name.startswith("_"):
             close = difflib.get_close_matches(name, self.properties(), n=1)
             raise MisuseError(
                 f"there is no {name!r} to set",

@@ -221,7 +221,7 @@ def test_errors_are_also_pythons_own(ours, builtin):
 
 def test_a_misspelt_setting_is_refused_instead_of_kept_beside_the_instrument():
     unit = rack(wire(), Special)
-    with pytest.raises(MisuseError, match="no 'levle' to set.*'level'") as caught:
+    with pytest.raises(MisuseError, match=r"no 'levle' to set.*'level'") as caught:
         unit.levle = 3.0
     assert caught.value.instrument == "rack"
     with pytest.raises(MisuseError, match=r"no 'volt' to set.*'volts'"):
