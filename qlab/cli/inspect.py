@@ -55,7 +55,7 @@ def _text(summary: Summary, found: Verification | None, tree: bool) -> str:
     rows = [
         ("file", f"{summary.path}, {summary.file_bytes:,} bytes, schema {summary.schema}, {seal}"),
         ("run", f"{summary.run_id}, {summary.experiment}, started {summary.start_utc}"),
-        ("status", summary.status),
+        ("status", f"{summary.status}: {summary.error}" if summary.error else summary.status),
         ("recorded", f"{summary.duration_s:.3f} s of run time in {summary.commits} commits"),
         ("raw keys", "in the companion" if summary.operational else "in this file: simulated"),
         ("key", _key(summary)),

@@ -89,6 +89,8 @@ class Summary:
         Whether by the last of them its key may be used; None if it does not say.
     no_key : str
         Why by the last of them there is no key; empty if it does not say.
+    error : str
+        What ended the run early; empty if nothing did.
     tree : list of DatasetInfo
         All datasets of the main file.
     """
@@ -113,6 +115,7 @@ class Summary:
     results: int
     fit_for_use: bool | None
     no_key: str
+    error: str
     tree: list[DatasetInfo]
 
 
@@ -199,6 +202,7 @@ def summarize(path: Path) -> Summary:
             results=len(run.results),
             fit_for_use=_said(last, "fit_for_use", bool),
             no_key=_said(last, "no_key", str) or "",
+            error=_said(last, "error", str) or "",
             tree=_tree(run),
         )
 

@@ -117,6 +117,14 @@ def test_texts_of_a_stranger_s_file_stay_in_their_line(inspect, tmp_path):
         assert f"\n{forged}" not in out
 
 
+def test_why_a_run_ended_early(inspect, tmp_path):
+    path = tmp_path / "run.h5"
+    with start_run(path) as writer:
+        writer.result({"error": "laser: on fire"})
+    assert line(inspect(path)[1], "status").endswith(": laser: on fire")
+    assert json.loads(inspect(path, "--json")[1])["error"] == "laser: on fire"
+
+
 def test_the_object_names_its_own_schema_beside_the_file_s(inspect, tmp_path):
     facts = json.loads(inspect(make_run(tmp_path / "run.h5"), "--json")[1])
     assert facts["schema"] == "qlab.inspect/1"
