@@ -217,7 +217,8 @@ class Party(ABC):
 
     def _amplify(self, seed: BitArray) -> None:
         length = self._setup.agreement.length
-        self._key = SecretBits(pack(toeplitz_hash(self._bits, seed, length)), length)
+        block = SecretBits(pack(self._bits), self._bits.size)
+        self._key = toeplitz_hash(block, pack(seed), length)
 
     def _finish(self, found: Bounds | None, reason: str | None) -> None:
         security = self._setup.agreement.security

@@ -15,8 +15,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from protocols.bits import BitArray
+from protocols.bits import BitArray, check_packed, pack, unpack
 from protocols.errors import ParameterError, ProtocolError
+from protocols.secret import SecretBits
 
 __all__ = ["seed_bits", "toeplitz_hash"]
 
@@ -43,29 +44,34 @@ def _as_integers(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return rounded.astype(np.int64)
 
 
-def toeplitz_hash(key: BitArray, seed: BitArray, output_bits: int) -> BitArray:
-    """Hash unpacked bits by the Toeplitz matrix that `seed` describes.
+def toeplitz_hash(key: SecretBits, seed: bytes, output_bits: int, workers: int = 1) -> SecretBits:
+    """Hash a key by the Toeplitz matrix that `seed` describes.
 
     Parameters
     ----------
-    key : uint8 array of n bits
-    seed : uint8 array of n + r − 1 bits
-        Uniformly random, drawn after everything else of the block is public.
+    key : SecretBits
+        n bits.
+    seed : bytes
+        n + r − 1 packed bits, uniformly random, drawn after everything else of the block is
+        public.
     output_bits : int
         r, from 1 to n.
-
-    Returns
-    -------
-    uint8 array of r bits
+    workers : int
+        Threads to use; the output does not depend on them.
 
     Raises
     ------
     ParameterError
         The lengths contradict each other.
     """
+    count = seed_bits(key.bit_count, output_bits)
+    check_packed(seed, count)
+    bits = _hash(unpack(key.reveal(), key.bit_count), unpack(seed, count), output_bits)
+    return SecretBits(pack(bits), output_bits)
+
+
+def _hash(key: BitArray, seed: BitArray, output_bits: int) -> BitArray:
     n = key.size
-    if seed.size != seed_bits(n, output_bits):
-        raise ParameterError(f"the seed has {seed.size} bits instead of {n + output_bits - 1}")
     block = min(_BLOCK, 1 << (n - 1).bit_length())
     size = 2 * block
     columns = -(-n // block)
