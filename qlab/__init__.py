@@ -74,4 +74,11 @@ def _check_rooms() -> None:
         )
 
 
+def _provide_kernel_cache() -> None:
+    from qlab.kernels import provide_kernel_cache
+
+    provide_kernel_cache()
+
+
 _check_rooms()
+_provide_kernel_cache()

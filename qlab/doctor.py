@@ -167,10 +167,10 @@ def _kernels() -> tuple[Verdict, str, str]:
         return "failed", "a compiled kernel computes wrongly", "reinstall numba"
     spent_s = time.perf_counter() - start
     cache = compiled.stats.cache_path
-    if not cache or not os.access(cache, os.W_OK):
+    if not cache or "qlab-kernels-" in cache or not os.access(cache, os.W_OK):
         return (
             "warning",
-            f"they cannot be kept in {cache}, so every start compiles anew",
+            "there is no folder to keep them in, so every start compiles anew",
             "set NUMBA_CACHE_DIR to a folder that you may write to",
         )
     return "ok", f"kept in {cache}, a small one took {spent_s:.2f} s", ""

@@ -1,0 +1,34 @@
+"""Where compiled kernels are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["provide_kernel_cache"]
+
+
+def provide_kernel_cache() -> None:
+    """Give numba a folder for this process where it would find none that it can write to.
+
+    It keeps kernels beside their modules, else in the user's cache folder, and fails
+    where it may write to neither. A folder that others might have filled is no
+    alternative, since what is kept there is executed: so it is a new one, which goes with
+    the process, and every start compiles anew. ``NUMBA_CACHE_DIR`` overrides all that.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
+        return
+    from platformdirs import user_cache_path
+
+    nearest = user_cache_path("numba", appauthor=False)
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if os.access(nearest, os.W_OK):
+        return
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="qlab-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["NUMBA_CACHE_DIR"] = folder
