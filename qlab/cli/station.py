@@ -121,6 +121,13 @@ def _warnings(file: StationFile) -> list[str]:
     warnings = []
     if not file.safe:
         warnings.append("no [safe] steps: outputs stay as they are when an experiment ends")
+    else:
+        ended = {step.target for step in file.safe}
+        warnings += [
+            f"no safe step sets {interlock.when}, which {interlock.name!r} guards"
+            for interlock in file.interlocks
+            if interlock.when not in ended
+        ]
     if not file.limits and not file.interlocks:
         warnings.append("no [limits] and no [[interlocks]]: only the manuals' ranges hold")
     return warnings

@@ -205,6 +205,13 @@ def _safe_target(file: StationFile, path: Path, entry: SafeEntry, drivers: _Driv
         value = found.check(value)
     except (ValueError, TypeError, AttributeError) as error:
         raise _at(file, path, error) from None
+    for interlock in file.interlocks:
+        if entry.target == interlock.when and value == interlock.equals:
+            raise file.source.error(
+                path,
+                f"brings about what the interlock {interlock.name!r} guards against",
+                remedy=f"set {entry.target} to another value on the way to the safe state",
+            )
     return SafeTarget(parse_target(entry.target, with_property=True), value)
 
 

@@ -98,8 +98,12 @@ class Interlock:
     when: str = setting(doc="Property that makes the interlock act")
     equals: bool | float | str = setting(doc="Value of that property at which it acts")
     path: tuple[str, ...] = setting(doc="Properties that attenuate, in dB")
-    fixed_db: float = setting(0.0, doc="Attenuation that is always there", unit="dB", low=0.0)
-    at_least_db: float = setting(doc="Total attenuation that is required", unit="dB", low=0.0)
+    fixed_db: float = setting(
+        0.0, doc="Attenuation that is always there", unit="dB", low=0.0, high=200.0
+    )
+    at_least_db: float = setting(
+        doc="Total attenuation that is required", unit="dB", low=0.0, high=300.0
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "0 []"
-    for name in ("run", "replay", "inspect", "plot", "station", "instrument", "doctor"):
+    for name in ("run", "replay", "inspect", "plot", "station", "instrument", "key", "doctor"):
         assert f"\n  {name} " in done.stdout
 
 
@@ -215,6 +215,22 @@ def test_identify(qlab, pair):
     assert set(json.loads(out)["identities"]) == {"laser", "bias"}
     code, out, _ = qlab("instrument", "identify", "bias", "--station", pair)
     assert (code, out) == (0, "bias  THORLABS,MBX,00000000,1.9.5\n")
+
+
+def test_an_interlock_without_a_safe_step_is_pointed_out(qlab, pair):
+    guarded = """
+[[interlocks]]
+name = "light"
+when = "laser.channel1.output"
+equals = true
+path = []
+at_least_db = 0.0
+"""
+    pair.write_text(pair.read_text().replace("[safe]", f"{guarded}[safe]"))
+    assert json.loads(qlab("station", "check", pair, "--json")[1])["warnings"] == []
+    pair.write_text(pair.read_text().replace('["laser.channel1.output", false], ', ""))
+    warnings = json.loads(qlab("station", "check", pair, "--json")[1])["warnings"]
+    assert warnings == ["no safe step sets laser.channel1.output, which 'light' guards"]
 
 
 def test_get_one_and_all(qlab, pair):

@@ -140,6 +140,16 @@ MISTAKES = [
         "safe.steps[0]: settled can only be read",
     ),
     (
+        ('["laser.channel1.output", false]', '["laser.channel1.output", true]'),
+        "true]",
+        "safe.steps[0]: brings about what the interlock",
+    ),
+    (
+        ("fixed_db = 30.0", "fixed_db = inf"),
+        "fixed_db = inf",
+        "interlocks[0].fixed_db: inf is outside 0 to 200 dB",
+    ),
+    (
         ('["laser.channel1.output", false]', '"laser.channel1.output"'),
         '    "laser.channel1.output"',
         "safe.steps[0]: must be [property, value]",
