@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from calibration.settling import wait_until_settled
 from drivers.core.context import Clock
-from drivers.core.errors import ValueOutOfRangeError
+from drivers.core.errors import InstrumentFaultError, ValueOutOfRangeError
 from drivers.roles import Attenuator, PowerMeter
 
 __all__ = ["MeanPhotonNumber", "SenderPath", "set_mean_photon_number"]
@@ -96,10 +96,9 @@ def set_mean_photon_number(
     Raises
     ------
     ValueOutOfRangeError
-        If the attenuators cannot reach the value, there is no light, or an argument
-        makes no sense.
+        If an argument makes no sense.
     InstrumentFaultError
-        If an attenuator does not arrive.
+        If there is no light, or the attenuators cannot reach the value or do not arrive.
     """
     if not 0.0 < wanted < math.inf or readings < 2:
         raise ValueOutOfRangeError(
@@ -108,7 +107,7 @@ def set_mean_photon_number(
         )
     monitor_w, scatter_w = _mean_power_w(meter, clock, readings, interval_s)
     if not 0.0 < monitor_w < math.inf:
-        raise ValueOutOfRangeError(
+        raise InstrumentFaultError(
             f"the power meter reads {monitor_w:g} W with the laser on",
             remedy="check the fibre to the power meter and the modulator's bias",
         )
@@ -118,7 +117,7 @@ def set_mean_photon_number(
     steps = round(needed_db / path.step_db)
     settings = tuple(n * path.step_db for n in _share(steps, len(attenuators)))
     if steps < 0 or max(settings) > path.highest_db:
-        raise ValueOutOfRangeError(
+        raise InstrumentFaultError(
             f"{needed_db:.2f} dB are needed for {wanted:g} photons per pulse, "
             f"the {len(attenuators)} attenuators have 0 to "
             f"{len(attenuators) * path.highest_db:g} dB",

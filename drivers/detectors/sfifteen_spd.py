@@ -66,7 +66,8 @@ class SFifteenSPD(Instrument):
     Satisfies `drivers.roles.DetectorControl`.
     """
 
-    line = LineSettings(write_end=b"\r\n", read_end=b"\n", timeout_s=1.0, baud_rate=115200)
+    # A count takes a second unless `counting_time_s` has been changed.
+    line = LineSettings(write_end=b"\r\n", read_end=b"\n", timeout_s=3.0, baud_rate=115200)
     reporting: ErrorReporting = NoReporting()
     identity_query = "*idn?"
     identity_pattern = r".*SPD.*"

@@ -121,8 +121,8 @@ def _is_endpoint(file: StationFile, target: str) -> bool:
 
 
 def _read_all(endpoint: Endpoint) -> dict[str, tuple[Any, str]]:
-    """Read every property; what the instrument refuses just now is shown as such."""
-    from drivers.core.errors import CommunicationError, DriverError
+    """Read every property; what it refuses, or answers oddly, just now is shown as such."""
+    from drivers.core.errors import CommunicationError, DriverError, UnexpectedReplyError
 
     found: dict[str, tuple[Any, str]] = {}
     for name, declared in endpoint.properties().items():
@@ -130,9 +130,11 @@ def _read_all(endpoint: Endpoint) -> dict[str, tuple[Any, str]]:
             continue
         try:
             found[f"{endpoint.path}.{name}"] = (getattr(endpoint, name), declared.unit)
-        except CommunicationError:
-            raise
         except DriverError as error:
+            if isinstance(error, CommunicationError) and not isinstance(
+                error, UnexpectedReplyError
+            ):
+                raise
             found[f"{endpoint.path}.{name}"] = (None, error.message)
     return found
 

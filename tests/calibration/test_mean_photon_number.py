@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from calibration.mean_photon_number import SenderPath, set_mean_photon_number
-from drivers.core.errors import LimitError, ValueOutOfRangeError
+from drivers.core.errors import InstrumentFaultError, LimitError, ValueOutOfRangeError
 
 PATH = SenderPath(
     tap_ratio=0.1,
@@ -139,7 +139,7 @@ def test_it_ends_when_the_filters_have_arrived():
 @pytest.mark.parametrize("power_w", [0.0, -1e-9, math.inf, math.nan])
 def test_without_light_nothing_is_set(power_w):
     units = [Attenuator()]
-    with pytest.raises(ValueOutOfRangeError, match=r"power meter reads .* with the laser on"):
+    with pytest.raises(InstrumentFaultError, match=r"power meter reads .* with the laser on"):
         set_mean_photon_number(0.5, PATH, units, Meter(power_w), Clock())
     assert units[0].attenuation_db == 45.0
 
@@ -147,7 +147,7 @@ def test_without_light_nothing_is_set(power_w):
 @pytest.mark.parametrize("wanted, power_w", [(0.5, 1e-14), (1e9, 4e-7), (0.5, 4.0), (1e-12, 4e-7)])
 def test_what_the_attenuators_cannot_reach_is_refused(wanted, power_w):
     units = [Attenuator(), Attenuator()]
-    with pytest.raises(ValueOutOfRangeError, match=r"have 0 to 90 dB") as caught:
+    with pytest.raises(InstrumentFaultError, match=r"have 0 to 90 dB") as caught:
         set_mean_photon_number(wanted, PATH, units, Meter(power_w), Clock())
     assert "laser's power" in str(caught.value)
     assert [unit.attenuation_db for unit in units] == [45.0, 45.0]
