@@ -1,0 +1,1 @@
+"""How our codes came about: degrees, protograph, shifts; see `python -m` of this package."""
