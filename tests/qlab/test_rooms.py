@@ -57,3 +57,9 @@ def test_what_a_script_needs_is_there():
     assert dir(qlab) == sorted(qlab.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'opn_station'"):
         _ = qlab.opn_station
+
+
+def test_a_script_beside_a_clone_called_qlab_finds_the_package(tmp_path):
+    (tmp_path / "qlab").mkdir()
+    done = run_in(tmp_path, "import qlab; print(qlab.__version__)")
+    assert done.stdout.strip() == qlab.__version__, done.stderr
