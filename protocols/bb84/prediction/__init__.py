@@ -1,0 +1,1 @@
+"""What a described link should give: key rates against loss, and the best settings."""
