@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drivers.core import Instrument, Link
+from drivers.core import Coupling, Instrument, Link
 from drivers.core.context import Kind, Recorder, Status
+from drivers.core.declared import Endpoint
 from drivers.core.errors import (
     ConnectionLostError,
     DriverError,
@@ -191,6 +192,7 @@ def _set_calmly(instrument: Instrument, step: SafeTarget) -> None:
         pass  # the setting itself shows whether the instrument can be used
     endpoint = endpoint_of(instrument, step.target)
     declared = property_of(type(endpoint), step.target)
+    _make_true(endpoint, declared.name)
     setattr(endpoint, declared.name, step.value)
     if declared.query is not None and not declared.read_back:
         actual = getattr(endpoint, declared.name)
@@ -200,6 +202,17 @@ def _set_calmly(instrument: Instrument, step: SafeTarget) -> None:
                 instrument=instrument.name,
                 address=instrument.address,
             )
+
+
+def _make_true(endpoint: Endpoint, name: str) -> None:
+    """Set what else decides over a property so that its value is what it says.
+
+    Such as an attenuator's offset, with which it shows more than it attenuates.
+    """
+    declared = endpoint.properties()
+    for other, value in endpoint.couplings.get(name, Coupling()).true_while.items():
+        if declared[other].command is not None:
+            setattr(endpoint, other, value)
 
 
 class RecorderGate:

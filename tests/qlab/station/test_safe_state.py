@@ -49,6 +49,17 @@ def test_limits_and_interlocks_do_not_stand_in_the_way(small_file):
             station.set("attenuators.channel3.attenuation_db", 4.0)
 
 
+def test_an_attenuator_really_attenuates_whatever_it_shows(bright):
+    """An offset adds to what it shows, and power control moves the filter by itself."""
+    unit = bright.instrument("attenuators")
+    for command in ("INP1:OFFS 30DB", "INP3:OFFS -20DB", "OUTP3:POW:CONTR 1"):
+        unit.tell(command)
+    assert all(step.done for step in bright.to_safe_state())
+    assert state(bright) == (False, pytest.approx(40.0), pytest.approx(45.0))
+    for port in bright.role("attenuators"):
+        assert (port.offset_db, port.power_control) == (0.0, False)
+
+
 def test_instruments_that_were_never_opened_are_opened(small):
     assert all(step.done for step in small.to_safe_state())
     assert state(small) == (False, pytest.approx(40.0), pytest.approx(45.0))
