@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -78,7 +79,8 @@ def _run(arguments: list[str]) -> int:
             for line in traceback.format_exc().splitlines():
                 click.echo(printable(line), err=True)
         failure = _explained(error)
-        report_error(failure, known)
+        with suppress(OSError):  # where nobody can be told, the exit code still tells
+            report_error(failure, known)
         return int(exit_code(failure))
 
 

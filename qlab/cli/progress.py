@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
-from qlab.context import Progress
+from qlab.context import Progress, SilentProgress
 
 __all__ = ["run_progress"]
 
@@ -15,8 +15,12 @@ __all__ = ["run_progress"]
 @contextmanager
 def run_progress() -> Iterator[Progress]:
     """Show progress while the block runs."""
+    if sys.stderr is None:  # closed before the start
+        yield SilentProgress()
+        return
+    shown = _Tolerant(sys.stderr)
     if not sys.stderr.isatty():
-        yield _Lines()
+        yield _Lines(shown)
         return
     from rich.console import Console
     from rich.progress import (
@@ -35,19 +39,40 @@ def run_progress() -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        console=Console(file=shown),  # type: ignore[arg-type]  # writes, flushes, and passes the rest on,
     ) as bars:
         yield _Bars(bars)
+
+
+class _Tolerant:
+    """A stream whose writes may come to nothing: a terminal that is gone ends no run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Lines:
     """One line for each phase, for logs."""
 
+    def __init__(self, shown: _Tolerant) -> None:
+        self._shown = shown
+
     def phase(self, title: str, total: int = 0) -> None:
         count = f" ({total})" if total else ""
-        with suppress(OSError):  # a terminal that is gone does not end the run
-            sys.stderr.write(f"{title}{count}\n")
-            sys.stderr.flush()
+        self._shown.write(f"{title}{count}\n")
+        self._shown.flush()
 
     def step(self, note: str = "") -> None:
         """Show nothing: a log has no use for every step."""
