@@ -62,6 +62,7 @@ class SerialTransport:
                 rtscts=line.flow_control == "rts_cts",
                 timeout=line.timeout_s,
                 write_timeout=max(10.0, line.timeout_s),
+                exclusive=True,  # two programs would take each other's replies
             )
         except (serial.SerialException, OSError, ValueError) as error:
             raise NoConnectionError(

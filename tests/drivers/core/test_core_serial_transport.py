@@ -177,6 +177,19 @@ def test_a_closed_port_is_lost(ends):
             act()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no ptys; Windows opens ports once anyway")
+def test_a_port_in_use_is_not_shared():
+    master, slave = os.openpty()
+    first = serial_connector(os.ttyname(slave), LINE)
+    try:
+        with pytest.raises(NoConnectionError, match="cannot be opened"):
+            serial_connector(os.ttyname(slave), LINE)
+    finally:
+        first.close()
+        os.close(master)
+        os.close(slave)
+
+
 @pytest.mark.parametrize(
     "address", ["ASRL/dev/tty-that-is-not-there::INSTR", "socket://127.0.0.1:9", "socket://nowhere"]
 )
