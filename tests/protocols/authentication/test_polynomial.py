@@ -1,11 +1,16 @@
 import math
+import os
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.authentication.polynomial import (
     KEY_BYTES,
+    PolynomialHash,
     ghash,
     multiply,
     polynomial_tag,
@@ -114,3 +119,45 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ParameterError):
         polynomial_tag(bytes(2), 8, bytes(16))
     assert packed_size(9) == 2
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=6), st.binary(min_size=16, max_size=16))
+def test_parts_hash_as_their_whole(parts: list[bytes], key: bytes) -> None:
+    running = PolynomialHash(key)
+    for part in parts:
+        running.update(part)
+        running.digest()  # changes nothing
+    whole = b"".join(parts)
+    assert running.size == len(whole)
+    assert running.digest() == polynomial_tag(whole, 8 * len(whole), key)
+
+
+def test_long_messages_follow_the_definition() -> None:
+    """More words than are reduced at once, by every count of words left over."""
+    data = np.random.default_rng(1).bytes(16 * 40)
+    key = bytes(range(1, 17))
+    for count in range(41):
+        coefficients = [reflected(data[16 * i : 16 * i + 16]) for i in range(count)]
+        value = polynomial_value(coefficients, reflected(key))
+        assert reflected(ghash(key, data[: 16 * count])) == value
+
+
+PORTABLE = """
+from protocols.authentication.polynomial import polynomial_tag
+from protocols.clmul import INSTRUCTION
+assert INSTRUCTION is None
+data = bytes(i * i % 251 for i in range(5000))
+print(polynomial_tag(data, 40000, data[:16]).hex())
+"""
+
+
+def test_the_tag_is_the_same_without_the_instruction() -> None:
+    """Compiled for a processor of no features."""
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", PORTABLE], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    data = bytes(i * i % 251 for i in range(5000))
+    assert done.stdout.strip() == polynomial_tag(data, 40000, data[:16]).hex()

@@ -1,0 +1,46 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from protocols import clmul as module
+from protocols.authentication.polynomial import multiply
+from protocols.clmul import byte_swap, clmul, clmul_portable
+
+WORD = st.integers(0, 2**64 - 1)
+
+
+@njit
+def products(a: np.uint64, b: np.uint64) -> npt.NDArray[np.uint64]:
+    first, second = clmul(a, b), clmul_portable(a, b)
+    return np.array([first[0], first[1], second[0], second[1], byte_swap(a)])
+
+
+@settings(deadline=None, max_examples=500)  # the first call compiles
+@given(WORD, WORD)
+@example(2**64 - 1, 2**64 - 1)
+def test_both_kernels_follow_the_definition(a: int, b: int) -> None:
+    product = multiply(a, b, degree=200)  # never reduced
+    high, low, portable_high, portable_low, swapped = products(np.uint64(a), np.uint64(b)).tolist()
+    assert (high << 64) | low == product
+    assert (portable_high << 64) | portable_low == product
+    assert swapped.to_bytes(8, "big") == a.to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "features", "instruction"),
+    [
+        ("x86_64", "+sse4.2,+pclmul", "llvm.x86.pclmulqdq"),
+        ("x86_64", "+sse4.2,-pclmul", None),
+        ("x86_64", "", None),
+        ("aarch64", "+neon,+aes", "llvm.aarch64.neon.pmull64"),
+        ("arm64", "+neon", None),
+        ("riscv64", "+pclmul", None),
+    ],
+)
+def test_the_instruction_is_used_only_where_it_is(
+    architecture: str, features: str, instruction: str | None
+) -> None:
+    assert module._instruction(architecture, set(features.split(","))) == instruction
