@@ -143,7 +143,7 @@ def run_experiment(
     flag = AbortFlag()
     tap = Tap(flag)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    keys = _Keys(key_store or KeyStore())
+    keys = _Keys(key_store or KeyStore(), output)
     keys.prepare()
     outcome: Outcome | None = None
     with (
@@ -245,8 +245,9 @@ def _resolved(station_file: StationFile) -> dict[str, Any]:
 class _Keys:
     """Holds a final key until the run file is closed."""
 
-    def __init__(self, key_store: KeyStore) -> None:
+    def __init__(self, key_store: KeyStore, run_file: Path) -> None:
         self._key_store = key_store
+        self._run_file = run_file
         self._held: list[tuple[SecretBits, KeyFacts]] = []
 
     def prepare(self) -> None:
@@ -266,6 +267,8 @@ class _Keys:
                 facts.eps_cor,
                 facts.proof,
                 fit_for_use,
+                created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                run_file=str(self._run_file.absolute()),
             )
             self._key_store.add(record, key.reveal())
 
@@ -292,7 +295,8 @@ def _signals(flag: AbortFlag) -> Iterator[None]:
     def request(number: int, frame: FrameType | None) -> None:
         flag.request(signal.Signals(number).name)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    # SIGQUIT would leave a core file behind, with all keys in it.
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
     known = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {
         number: signal.signal(number, request)

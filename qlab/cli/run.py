@@ -40,7 +40,7 @@ def run() -> None:
 )
 @click.option(
     "--keys",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder of the key store; QLAB_KEYS or your data folder if not given.",
 )
 @json_option

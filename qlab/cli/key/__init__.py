@@ -8,7 +8,12 @@ from qlab.cli.lazy import LazyGroup
 
 __all__ = ["key"]
 
-_COMMANDS: dict[str, tuple[str, str]] = {}
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "pair": ("qlab.cli.key.pair:pair", "Make and import what two stations share."),
+    "list": ("qlab.cli.key.listing:listing", "List the keys of the store."),
+    "export": ("qlab.cli.key.export:export", "Move a key into a file, once."),
+    "erase": ("qlab.cli.key.listing:erase", "Erase a key without exporting it."),
+}
 
 
 @click.command(cls=LazyGroup, table=_COMMANDS)

@@ -28,7 +28,8 @@ def run(tmp_path_factory):
 def stored(folder):
     """Return the one record and the one key in the key store."""
     keys = folder / "keys"
-    assert sorted(p.suffix for p in keys.iterdir()) == [".json", ".key"]
+    assert sorted(p.suffix for p in keys.iterdir()) == ["", ".json", ".key"]
+    assert (keys / ".lock").exists()
     (path,) = keys.glob("*.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     assert path.stem == record["key_id"]

@@ -13,9 +13,8 @@ from end_to_end_runs import bench_text, records, replayed, start_qlab, wait_for
 import qlab.runner
 from drivers.core.context import Kind
 from protocols.secret import SecretBits
-from qlab import keystore
 from qlab.context import AbortFlag, KeyFacts, SilentProgress
-from qlab.keystore import KeyStore
+from qlab.keystore import KeyStore, files
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runfile.writer import RunWriter
@@ -292,16 +291,14 @@ class Giving:
 
 
 def test_while_the_key_is_stored(tmp_path, monkeypatch):
-    write = keystore._write_new
+    write = files.write_new
 
     def pressed(path, data):
-        if path.suffix in (".key", ".json"):
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
         write(path, data)
-        if path.suffix in (".key", ".json"):
-            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(keystore, "_write_new", pressed)
+    monkeypatch.setattr(files, "write_new", pressed)
     monkeypatch.setattr(qlab.runner, "experiment", lambda name: Giving)
     outcome = run_experiment(
         "bb84",
@@ -310,4 +307,4 @@ def test_while_the_key_is_stored(tmp_path, monkeypatch):
         key_store=KeyStore(tmp_path / "keys"),
     )
     assert outcome.status is RunStatus.COMPLETE
-    assert sorted(p.suffix for p in (tmp_path / "keys").iterdir()) == [".json", ".key"]
+    assert sorted(p.suffix for p in (tmp_path / "keys").iterdir()) == ["", ".json", ".key"]

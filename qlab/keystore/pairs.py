@@ -1,0 +1,409 @@
+"""What two stations share to authenticate each other: hash keys, and pads used once.
+
+``NAME.json`` says how far the pads are used, ``NAME.alice-to-bob`` and
+``NAME.bob-to-alice`` hold them; each begins with the direction's hash key. A pad counts
+as used as soon as its offset is on the disk, which is before anyone sees it; then it is
+overwritten. Offsets only grow, so what a crash interrupts is burnt.
+
+A copy of a store could use the same pads again. So the file of the pads is known by its
+number on the disk, which a copy or a restored backup does not have, and each session
+leaves a mark on both sides that the next one compares.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from qlab.errors import ExitCode, QlabError, UsageError
+from qlab.keystore import files
+from qlab.keystore.carried import DIRECTIONS, Carried, read_carried, write_carried
+from qlab.keystore.store import default_folder
+
+__all__ = [
+    "DIRECTIONS",
+    "HASH_KEY_BYTES",
+    "LEAST_BITS",
+    "MOST_BITS",
+    "Pair",
+    "PairStore",
+    "PairUnsafeError",
+    "SharedFacts",
+]
+
+HASH_KEY_BYTES = 16
+#: Bits of a first secret: two hash keys and a few dozen pads each way, up to 128 MB.
+LEAST_BITS, MOST_BITS = 16_384, 1 << 30
+#: Bytes of pads that a session at most leaves used on one side only; a larger
+#: difference between the sides is no crash.
+MOST_BEHIND = 1 << 16
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class PairUnsafeError(QlabError):
+    """What a pair shares may have been used by somebody else."""
+
+    exit_code = ExitCode.INSECURE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, remedy="make a new pair with `qlab key pair init` and erase this one"
+        )
+
+
+@dataclass(frozen=True)
+class SharedFacts:
+    """What is known of a pair besides its secrets.
+
+    Attributes
+    ----------
+    name : str
+        This side's name for it.
+    pair_id : str
+        The same on both sides.
+    side : {'alice', 'bob'}
+        Who this side is.
+    created : str
+        When the first secret was made, in UTC.
+    used, held : dict
+        Per direction, bytes of pads that are used up, and bytes there ever were.
+    sessions : int
+        How many there have been.
+    mark, mark_before : str
+        What the last session left on both sides, and the one before.
+    other_store : str
+        The other side's store, as it named itself in the first session.
+    refills : tuple of str
+        Ids of the keys that have gone into the pads.
+    file_numbers : dict
+        Per direction, the number of the pads' file on its disk.
+    """
+
+    name: str
+    pair_id: str
+    side: str
+    created: str
+    used: Mapping[str, int]
+    held: Mapping[str, int]
+    file_numbers: Mapping[str, int]
+    sessions: int = 0
+    mark: str = ""
+    mark_before: str = ""
+    other_store: str = ""
+    refills: tuple[str, ...] = field(default=())
+
+    def left(self, direction: str) -> int:
+        """Return how many bytes of pads are left in a direction."""
+        return self.held[direction] - self.used[direction]
+
+
+class PairStore:
+    """The pairs of one key store."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or default_folder()) / "pairs"
+
+    def names(self) -> list[str]:
+        """Return the names of all pairs."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def facts(self, name: str) -> SharedFacts:
+        """Return what is known of a pair.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this name.
+        QlabError
+            If its file is damaged.
+        """
+        if not _NAME.fullmatch(name) or not self._state(name).exists():
+            raise UsageError(
+                f"there is no pair {name!r} in {self.folder}",
+                remedy="see `qlab key pair list`; `qlab key pair init` makes one",
+            )
+        return _read(self._state(name))
+
+    def init(self, name: str, output: Path, *, side: str = "alice", bits: int) -> SharedFacts:
+        """Make a first secret: one side here, the other side's in a file to carry there.
+
+        Parameters
+        ----------
+        name : str
+        output : Path
+            File for the other side; must not exist.
+        side : {'alice', 'bob'}
+            Which of the two this one is.
+        bits : int
+            Length of the secret: two hash keys, the rest pads, half for each direction.
+
+        Raises
+        ------
+        UsageError
+            If the name is taken, the file exists or the length is out of its range.
+        """
+        if not LEAST_BITS <= bits <= MOST_BITS:
+            raise UsageError(
+                f"a first secret has {LEAST_BITS:,} to {MOST_BITS:,} bits, not {bits:,}"
+            )
+        if os.path.lexists(output):
+            raise UsageError(f"{output} exists", remedy="choose another name with -o")
+        size = bits // 16
+        content = {direction: secrets.token_bytes(size) for direction in DIRECTIONS}
+        made = _now()
+        pair_id = secrets.token_hex(16)
+        other = "bob" if side == "alice" else "alice"
+        with self._locked():
+            self._refuse_taken(name)
+            write_carried(output, Carried(name, pair_id, other, made, content))
+            try:
+                facts = self._put_new(name, pair_id, side, made, content)
+            except BaseException:
+                files.erase(output)
+                raise
+        return facts
+
+    def bring(self, carried: Path, name: str = "") -> SharedFacts:
+        """Import the other side's file, and erase it.
+
+        Raises
+        ------
+        UsageError
+            If this store has the pair already, as its maker or by an earlier import.
+        QlabError
+            If the file is damaged, or cannot be erased.
+        """
+        found = read_carried(carried)
+        with self._locked():
+            for known in self.names():
+                if self.facts(known).pair_id == found.pair_id:
+                    raise UsageError(
+                        f"this store has the pair already, as {known!r}",
+                        remedy="import it on the other side, once; then destroy the file",
+                    )
+            facts = self._put_new(
+                name or found.name, found.pair_id, found.side, found.created, found.content
+            )
+        try:
+            files.erase(carried)
+        except OSError as error:
+            raise QlabError(
+                f"the pair is imported, but {carried} cannot be erased: {error.strerror}",
+                remedy="destroy it: whoever has it can pretend to be this side",
+            ) from None
+        return facts
+
+    def _put_new(
+        self, name: str, pair_id: str, side: str, made: str, content: Mapping[str, bytes]
+    ) -> SharedFacts:
+        self._refuse_taken(name)
+        numbers = {}
+        for direction, data in content.items():
+            path = self.folder / f"{name}.{direction}"
+            files.erase(path)  # what a crash left of an earlier attempt
+            files.write_new(path, data)
+            numbers[direction] = path.stat().st_ino
+        none = dict.fromkeys(DIRECTIONS, 0)
+        held = {direction: len(data) - HASH_KEY_BYTES for direction, data in content.items()}
+        facts = SharedFacts(name, pair_id, side, made, none, held, numbers)
+        files.write_new(self._state(name), _text(facts))
+        return facts
+
+    def _refuse_taken(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is no name for a pair", remedy="use letters and digits")
+        if self._state(name).exists():
+            raise UsageError(f"there is a pair {name!r} already", remedy="choose another name")
+
+    def erase(self, name: str) -> None:
+        """Erase a pair's secrets and forget it."""
+        facts = self.facts(name)
+        with self._in_use(facts.name):
+            for direction in DIRECTIONS:
+                files.erase(self.folder / f"{name}.{direction}")
+            self._state(name).unlink()
+            files.sync_folder(self.folder)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Pair]:
+        """Hold a pair for one session; no other process can use it meanwhile.
+
+        Raises
+        ------
+        QlabError
+            If another process does.
+        PairUnsafeError
+            If this is a copy of the store in which the pair was made or imported.
+        """
+        self.facts(name)
+        with self._in_use(name):
+            facts = self.facts(name)
+            for direction, number in facts.file_numbers.items():
+                path = self.folder / f"{name}.{direction}"
+                if not path.exists() or path.stat().st_ino != number:
+                    raise PairUnsafeError(
+                        f"the pads of {name!r} are not the file that was written: the store was "
+                        "copied, moved or restored, and pads could be used twice"
+                    )
+            yield Pair(self.folder, facts)
+
+    def _state(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        files.prepare_folder(self.folder.parent)
+        files.prepare_folder(self.folder)
+        with files.locked(self.folder / ".lock"):
+            for path in list(self.folder.iterdir()):
+                if files.is_draft(path):
+                    files.erase(path)
+            yield
+
+    @contextmanager
+    def _in_use(self, name: str) -> Iterator[None]:
+        busy = f"the pair {name!r} is in use by another process"
+        with files.locked(self.folder / f".{name}.lock", patience_s=1.0, busy=busy):
+            yield
+
+
+class Pair:
+    """One side's share of a pair, while a session uses it.
+
+    Made by `PairStore.open`. `take` is what the parties' authentication asks for pads.
+    """
+
+    def __init__(self, folder: Path, facts: SharedFacts) -> None:
+        self._folder = folder
+        self.facts = facts
+
+    def hash_key(self, direction: str) -> bytes:
+        """Return the 16 bytes of a direction's hash key."""
+        return self._read(direction, 0, HASH_KEY_BYTES)
+
+    def take(self, direction: str, count: int) -> bytes:
+        """Return the next `count` bytes of a direction's pads, which nobody gets again.
+
+        That they are used is on the disk before this returns.
+
+        Raises
+        ------
+        QlabError
+            If fewer are left.
+        PairUnsafeError
+            If they were used before.
+        """
+        start = self.facts.used[direction]
+        if not 0 < count <= self.facts.left(direction):
+            raise QlabError(
+                f"the pair {self.facts.name!r} has {self.facts.left(direction)} bytes of pads "
+                f"left from {direction.replace('-', ' ')}, {count} are needed",
+                remedy="make a new pair with `qlab key pair init`",
+            )
+        pads = self._read(direction, HASH_KEY_BYTES + start, count)
+        if count >= HASH_KEY_BYTES and not any(pads):
+            raise PairUnsafeError(f"pads of {self.facts.name!r} have been used before")
+        self._use_up(direction, start + count)
+        return pads
+
+    def catch_up(self, used: Mapping[str, int]) -> None:
+        """Give up the pads that the other side has used, as it says.
+
+        Raises
+        ------
+        PairUnsafeError
+            If the sides are further apart than one session can bring them.
+        """
+        for direction in DIRECTIONS:
+            ahead = used.get(direction, 0) - self.facts.used[direction]
+            if abs(ahead) > MOST_BEHIND:
+                raise PairUnsafeError(
+                    f"the sides of {self.facts.name!r} are {abs(ahead)} bytes of pads apart: "
+                    "one is a copy or a restored backup, or somebody is in between"
+                )
+            if ahead > 0:
+                self._use_up(direction, min(used[direction], self.facts.held[direction]))
+
+    def remember(self, *, other_store: str, mark: str) -> None:
+        """Write down that a session has begun with the other side's store."""
+        self._put(
+            replace(
+                self.facts,
+                sessions=self.facts.sessions + 1,
+                mark=mark,
+                mark_before=self.facts.mark,
+                other_store=other_store,
+            )
+        )
+
+    def refill(self, key_id: str, packed: bytes) -> None:
+        """Add bytes of a new key to the pads, half for each direction; a second time nothing.
+
+        Both sides have to do this with the same bytes in the same order.
+        """
+        if key_id in self.facts.refills:
+            return
+        half = len(packed) // 2
+        held = dict(self.facts.held)
+        parts = packed[:half], packed[half : 2 * half]
+        for direction, part in zip(DIRECTIONS, parts, strict=True):
+            with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
+                file.seek(HASH_KEY_BYTES + held[direction])  # over what a crash left
+                file.write(part)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+            held[direction] += half
+        self._put(replace(self.facts, held=held, refills=(*self.facts.refills, key_id)))
+
+    def _read(self, direction: str, start: int, count: int) -> bytes:
+        with (self._folder / f"{self.facts.name}.{direction}").open("rb") as file:
+            file.seek(start)
+            data = file.read(count)
+        if len(data) != count:
+            raise PairUnsafeError(f"the pads of {self.facts.name!r} are cut short")
+        return data
+
+    def _use_up(self, direction: str, offset: int) -> None:
+        start = self.facts.used[direction]
+        self._put(replace(self.facts, used={**self.facts.used, direction: offset}))
+        with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
+            file.seek(HASH_KEY_BYTES + start)
+            file.write(bytes(offset - start))
+
+    def _put(self, facts: SharedFacts) -> None:
+        files.replace(self._folder / f"{facts.name}.json", _text(facts))
+        self.facts = facts
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _text(facts: SharedFacts) -> bytes:
+    return (json.dumps(asdict(facts), indent=2, sort_keys=True) + "\n").encode()
+
+
+def _read(path: Path) -> SharedFacts:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        known = {f.name for f in fields(SharedFacts)}
+        facts = SharedFacts(**{name: value for name, value in found.items() if name in known})
+        facts = replace(facts, refills=tuple(facts.refills))
+        good = facts.name == path.stem and facts.side in ("alice", "bob")
+        for direction in DIRECTIONS:
+            good = good and 0 <= facts.used[direction] <= facts.held[direction]
+            good = good and isinstance(facts.file_numbers[direction], int)
+        if not good:
+            raise ValueError
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise PairUnsafeError(f"{path} is damaged") from None
+    return facts
