@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["AbortedError", "InsecureError", "MessageError", "ParameterError", "ProtocolError"]
+__all__ = [
+    "AbortedError",
+    "AuthenticationError",
+    "InsecureError",
+    "MessageError",
+    "ParameterError",
+    "ProtocolError",
+]
 
 
 class ProtocolError(Exception):
@@ -13,13 +20,17 @@ class ParameterError(ProtocolError, ValueError):
     """An argument is out of its range or contradicts another."""
 
 
-class MessageError(ProtocolError):
-    """A message of the other party is malformed, out of order or not for this party."""
+class InsecureError(ProtocolError):
+    """No key can be given; the message is the reason in one line."""
+
+
+class MessageError(InsecureError):
+    """A message is malformed, out of order or not for this party: whoever sent it, no key."""
+
+
+class AuthenticationError(InsecureError):
+    """A tag does not belong to the transcript: somebody changed it, or the secrets differ."""
 
 
 class AbortedError(ProtocolError):
     """The party was aborted earlier and takes no more messages."""
-
-
-class InsecureError(ProtocolError):
-    """No key can be given; the message is the reason in one line."""
