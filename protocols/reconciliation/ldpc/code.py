@@ -16,7 +16,10 @@ from numba import njit
 from protocols.bits import BitArray
 from protocols.errors import ParameterError
 
-__all__ = ["Code"]
+__all__ = ["Code", "Words"]
+
+Words = npt.NDArray[np.uint64]
+"""Packed bits; bit ``j`` is bit ``j mod 64``, counted from the lowest, of word ``j div 64``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,41 +98,56 @@ class Code:
                 matrix[row * self.z + i, at] ^= 1
         return matrix
 
-    def syndromes(self, frames: BitArray) -> BitArray:
-        """Return the syndromes of unpacked frames.
+    def syndromes(self, frames: Words) -> Words:
+        """Return the syndromes of packed frames.
 
         Parameters
         ----------
-        frames : uint8 array, number of frames × `bits`
-            Zeros and ones; other values give the syndromes of each of their eight bits.
+        frames : uint64 array, number of frames × bits/64
+            Bit ``j`` of a frame is bit ``j mod 64``, counted from the lowest, of word
+            ``j div 64``.
 
         Returns
         -------
-        uint8 array, number of frames × `checks`
+        uint64 array, number of frames × checks/64
+            Packed like the frames.
+
+        Raises
+        ------
+        ParameterError
+            The frames are of another length, or z is no multiple of 64.
         """
-        if frames.dtype != np.uint8 or frames.ndim != 2 or frames.shape[1] != self.bits:
-            raise ParameterError(f"{self.name}: frames must be uint8, each of {self.bits} bits")
-        out = np.zeros((len(frames), self.checks), np.uint8)
-        _syndromes(self.z, self.starts, self.column, self.shift, frames, out)
+        return self.some_syndromes(frames, 0)
+
+    def some_syndromes(self, frames: Words, first: int) -> Words:
+        """Return the syndromes of the block rows from `first` on; else as `syndromes`."""
+        if self.z % 64 or frames.ndim != 2 or frames.shape[1] * 64 != self.bits:
+            raise ParameterError(f"{self.name}: not frames of {self.bits} bits in words of 64")
+        out = np.zeros((len(frames), (self.rows - first) * self.z // 64), np.uint64)
+        _syndromes(self.z // 64, self.starts[first:], self.column, self.shift, frames, out)
         return out
 
 
 @njit(cache=True, nogil=True)
 def _syndromes(
-    z: int,
+    size: int,
     starts: npt.NDArray[np.int32],
     column: npt.NDArray[np.int32],
     shift: npt.NDArray[np.int32],
-    frames: BitArray,
-    out: BitArray,
+    frames: Words,
+    out: Words,
 ) -> None:
     for f in range(frames.shape[0]):
         for row in range(starts.size - 1):
-            into = out[f, row * z : (row + 1) * z]
+            into = out[f, row * size : (row + 1) * size]
             for entry in range(starts[row], starts[row + 1]):
-                bits = frames[f, column[entry] * z : (column[entry] + 1) * z]
-                s = shift[entry]
-                for i in range(z - s):
-                    into[i] ^= bits[i + s]
-                for i in range(z - s, z):
-                    into[i] ^= bits[i + s - z]
+                bits = frames[f, column[entry] * size : (column[entry] + 1) * size]
+                at = shift[entry] >> 6
+                right = np.uint64(shift[entry] & 63)
+                left = np.uint64(64) - right
+                for i in range(size):
+                    low = bits[at]
+                    at = at + 1 if at + 1 < size else 0
+                    if right:
+                        low = (low >> right) | (bits[at] << left)
+                    into[i] ^= low

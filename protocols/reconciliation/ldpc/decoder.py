@@ -1,0 +1,286 @@
+"""Find the errors of frames from the difference of two syndromes: layered min-sum.
+
+The messages are bytes. Each block row of the code is a layer: its checks see what the layers
+before have found (Hocevar, SiPS 2004), 64 checks side by side. A check tells each bit the
+least reliability among its other bits, made a little smaller (normalised and offset min-sum;
+Chen et al., IEEE Trans. Commun. 53, 1288, 2005), with the sign that makes the parity right.
+On a binary symmetric channel all bits are equally reliable at first, so nothing has to
+be known of its error rate. The frame is done as soon as the signs have the syndrome.
+
+A block column lies in memory as the layer that saw it last had it turned, so results are
+written where they are computed and only reading turns; its first 64 bytes are repeated after
+its end, where readers run over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from protocols.errors import ParameterError
+from protocols.reconciliation.ldpc.code import Code, Words
+from protocols.reconciliation.ldpc.lanes import (
+    WIDTH,
+    absolute,
+    add,
+    greater,
+    load,
+    lower,
+    pick_equal,
+    shifted,
+    signs,
+    splat,
+    spread,
+    store,
+    sub,
+    sub_positive,
+    toggle,
+    with_sign,
+)
+
+__all__ = ["Decoder", "Effort"]
+
+_Bytes = npt.NDArray[np.int8]
+_Places = npt.NDArray[np.uint32]
+
+_KNOWN = 127
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try.
+
+    Attributes
+    ----------
+    iterations : int
+        At most so many; each goes once over all checks.
+    prior : int
+        Reliability of a bit before decoding, 1 to 127.
+    shift, offset : int
+        A message m becomes m − (m >> shift) − offset, not below 0; shift is 1 to 7.
+    limit : int
+        Messages are at most this, 1 to 127.
+    """
+
+    iterations: int = 30
+    prior: int = 8
+    shift: int = 2
+    offset: int = 0
+    limit: int = 31
+
+
+class Decoder:
+    """Decode frames of one code.
+
+    Parameters
+    ----------
+    code : Code
+        Its z must be a multiple of 64.
+    known : int64 array
+        Words of a frame whose bits are known to be right.
+
+    Raises
+    ------
+    ParameterError
+        z is no multiple of 64.
+    """
+
+    def __init__(self, code: Code, known: npt.NDArray[np.int64]) -> None:
+        if code.z % WIDTH:
+            raise ParameterError(f"{code.name}: circulants must be a multiple of {WIDTH}")
+        z, tall = code.z, code.z + WIDTH
+        self.code = code
+        seen_last = np.zeros(code.columns, np.int64)
+        seen_last[code.column] = code.shift  # of equal places the last assignment stays
+        turn = np.empty(code.column.size, np.int64)
+        seen = seen_last.copy()
+        for entry, (column, shift) in enumerate(zip(code.column, code.shift, strict=True)):
+            turn[entry] = (shift - seen[column]) % z
+            seen[column] = shift
+        end = (code.shift - seen_last[code.column]) % z
+        back = -seen_last % z
+        at = code.column.astype(np.int64) * tall
+        self._starts = code.starts.astype(np.uint64)
+        self._column = at.astype(np.uint32)
+        self._base, self._edge = (at + turn).astype(np.uint32), (z - turn).astype(np.uint32)
+        self._end_base, self._end_edge = (at + end).astype(np.uint32), (z - end).astype(np.uint32)
+        self._back_base = (np.arange(code.columns) * tall + back).astype(np.uint32)
+        self._back_edge = (z - back).astype(np.uint32)
+        sure = np.zeros((code.columns, z), np.bool_)
+        sure.reshape(-1, WIDTH)[known] = True
+        rows = (np.arange(z) + seen_last[:, None]) % z
+        sure = np.take_along_axis(sure, rows, axis=1)
+        self._sure = np.hstack([sure, sure[:, :WIDTH]]).ravel()
+        self._scratch = (int(np.diff(code.starts).max()) + 3) * z
+
+    def decode(self, syndromes: Words, effort: Effort) -> tuple[Words, npt.NDArray[np.int32]]:
+        """Look for the errors of frames.
+
+        Parameters
+        ----------
+        syndromes : uint64 array, number of frames × checks/64
+            Of the errors: the difference of the syndromes of both parties.
+        effort : Effort
+
+        Returns
+        -------
+        errors : uint64 array, number of frames × bits/64
+            Zero where no errors of this syndrome were found.
+        iterations : int32 array, number of frames
+            How many were needed, −1 where nothing was found.
+        """
+        code = self.code
+        errors = np.zeros((len(syndromes), code.bits // 64), np.uint64)
+        iterations = np.empty(len(syndromes), np.int32)
+        _decode_all(
+            code.z,
+            self._starts,
+            self._column,
+            (self._base, self._end_base, self._back_base),
+            (self._edge, self._end_edge, self._back_edge),
+            syndromes,
+            np.where(self._sure, np.int8(_KNOWN), np.int8(effort.prior)),
+            np.empty(code.column.size * code.z, np.int8),
+            np.empty(self._scratch, np.int8),
+            (effort.iterations, effort.shift, effort.offset, effort.limit),
+            errors,
+            iterations,
+        )
+        return errors, iterations
+
+
+@njit(cache=True, nogil=True)
+def _iterate(
+    first_time: bool,
+    z: np.uint64,
+    starts: Words,
+    column: _Places,
+    base: _Places,
+    edge: _Places,
+    syndrome: Words,
+    values: _Bytes,
+    messages: _Bytes,
+    scratch: _Bytes,
+    effort: tuple[int, int, int, int],
+) -> None:
+    width, zero, one = np.uint64(WIDTH), np.uint64(0), np.uint64(1)
+    shift, offset, limit = splat(effort[1]), splat(effort[2]), splat(effort[3])
+    check = read = written = zero
+    for row in range(starts.size - 1):
+        first, last = starts[row], starts[row + 1]
+        at = zero
+        for lane in range(zero, z, width):
+            sign = spread(syndrome[check])
+            check += one
+            least = second = splat(127)
+            for entry in range(first, last):
+                place = base[entry] + lane
+                if lane >= edge[entry]:
+                    place -= z
+                seen = load(values, place)
+                if not first_time:
+                    seen = sub(seen, load(messages, read))
+                store(scratch, at, seen)
+                sign = toggle(sign, seen)
+                size = absolute(seen)
+                second = lower(second, greater(least, size))
+                least = lower(least, size)
+                at += width
+                read += width
+            store(scratch, at, sign)
+            store(scratch, at + width, least)
+            store(scratch, at + width + width, second)
+            at += width + width + width
+        at = zero
+        for lane in range(zero, z, width):
+            end = at + (last - first) * width
+            sign = load(scratch, end)
+            least = load(scratch, end + width)
+            second = load(scratch, end + width + width)
+            low = lower(limit, sub_positive(sub(least, shifted(least, shift)), offset))
+            high = lower(limit, sub_positive(sub(second, shifted(second, shift)), offset))
+            for entry in range(first, last):
+                seen = load(scratch, at)
+                told = pick_equal(absolute(seen), least, high, low)
+                told = with_sign(told, toggle(sign, seen))
+                store(messages, written, told)
+                seen = add(seen, told)
+                place = column[entry] + lane
+                store(values, place, seen)
+                if lane == zero:
+                    store(values, place + z, seen)
+                at += width
+                written += width
+            at += width + width + width
+
+
+@njit(cache=True, nogil=True)
+def _met(
+    z: np.uint64, starts: Words, base: _Places, edge: _Places, syndrome: Words, values: _Bytes
+) -> bool:
+    """Return whether the signs have the syndrome; mostly told by the first few checks."""
+    check = np.uint64(0)
+    for row in range(starts.size - 1):
+        for lane in range(np.uint64(0), z, np.uint64(WIDTH)):
+            odd = spread(syndrome[check])
+            check += np.uint64(1)
+            for entry in range(starts[row], starts[row + 1]):
+                place = base[entry] + lane
+                if lane >= edge[entry]:
+                    place -= z
+                odd = toggle(odd, load(values, place))
+            if signs(odd):
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _decode_all(
+    size: int,
+    starts: Words,
+    column: _Places,
+    base: tuple[_Places, _Places, _Places],
+    edge: tuple[_Places, _Places, _Places],
+    syndromes: Words,
+    prior: _Bytes,
+    messages: _Bytes,
+    scratch: _Bytes,
+    effort: tuple[int, int, int, int],
+    errors: Words,
+    iterations: npt.NDArray[np.int32],
+) -> None:
+    z = np.uint64(size)
+    values = np.empty_like(prior)
+    for frame in range(syndromes.shape[0]):
+        syndrome = syndromes[frame]
+        values[:] = prior
+        iterations[frame] = -1
+        for done in range(effort[0]):
+            _iterate(
+                done == 0,
+                z,
+                starts,
+                column,
+                base[0],
+                edge[0],
+                syndrome,
+                values,
+                messages,
+                scratch,
+                effort,
+            )
+            if _met(z, starts, base[1], edge[1], syndrome, values):
+                iterations[frame] = done + 1
+                break
+        if iterations[frame] > 0:
+            word = np.uint64(0)
+            for back in range(base[2].size):
+                for lane in range(np.uint64(0), z, np.uint64(WIDTH)):
+                    place = base[2][back] + lane
+                    if lane >= edge[2][back]:
+                        place -= z
+                    errors[frame, word] = signs(load(values, place))
+                    word += np.uint64(1)

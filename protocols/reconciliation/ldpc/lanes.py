@@ -1,0 +1,218 @@
+"""Sixty-four signed bytes at once inside numba kernels, on every processor.
+
+LLVM has vectors of any width and saturating arithmetic on them, and lowers both to what the
+processor offers: two instructions of AVX2, four of SSE or NEON, or a loop. All operations are
+on integers, so the results are the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models
+from numba.extending import intrinsic, register_model
+
+__all__ = [
+    "WIDTH",
+    "absolute",
+    "add",
+    "greater",
+    "load",
+    "lower",
+    "pick_equal",
+    "shifted",
+    "signs",
+    "splat",
+    "spread",
+    "store",
+    "sub",
+    "sub_positive",
+    "toggle",
+    "with_sign",
+]
+
+WIDTH = 64
+"""Bytes of a vector."""
+
+_proxy: Any = cgutils.create_struct_proxy
+_declare: Any = cgutils.get_or_insert_function
+
+_BYTE = ir.IntType(8)
+_MASK = ir.VectorType(ir.IntType(1), WIDTH)
+_VECTOR = ir.VectorType(_BYTE, WIDTH)
+
+
+class _LanesType(types.Type):
+    pass
+
+
+@register_model(_LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, front: Any) -> None:
+        super().__init__(manager, front, _VECTOR)  # type: ignore[no-untyped-call]  # numba's
+
+
+_LANES: Any = _LanesType("lanes")
+
+
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    """Let mypy forget the type of a function, which is that of what numba calls."""
+    return intrinsic(function)
+
+
+def _place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
+    data = _proxy(array_type)(context, builder, value=array).data
+    return builder.bitcast(builder.gep(data, [at]), _VECTOR.as_pointer())
+
+
+def _constant(value: int) -> Any:
+    return ir.Constant(_VECTOR, [value] * WIDTH)
+
+
+def _call(name: str, builder: Any, *args: Any) -> Any:
+    kinds = [arg.type for arg in args]
+    function = _declare(builder.module, ir.FunctionType(_VECTOR, kinds), f"llvm.{name}.v{WIDTH}i8")
+    return builder.call(function, args)
+
+
+def _splat(builder: Any, byte: Any) -> Any:
+    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), byte, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(first, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+
+@_intrinsic
+def load(typing: Any, array: Any, at: Any) -> Any:
+    """Read the 64 bytes from a place of a contiguous int8 vector on; no bounds are checked."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_place(context, builder, signature.args[0], *args), align=1)
+
+    return _LANES(array, types.intp), code
+
+
+@_intrinsic
+def store(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """Write 64 bytes from a place of a contiguous int8 vector on; no bounds are checked."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, signature.args[0], args[0], args[1])
+        builder.store(args[2], place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _LANES), code
+
+
+@_intrinsic
+def splat(typing: Any, value: Any) -> Any:
+    """Return a vector of 64 times the low byte of an integer."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, builder.trunc(args[0], _BYTE))
+
+    return _LANES(types.intp), code
+
+
+@_intrinsic
+def spread(typing: Any, word: Any) -> Any:
+    """Return −1 where the bit of a uint64 is set, bit 0 first, and 0 elsewhere."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sext(builder.bitcast(args[0], _MASK), _VECTOR)
+
+    return _LANES(types.uint64), code
+
+
+@_intrinsic
+def signs(typing: Any, value: Any) -> Any:
+    """Return a uint64 with the bits set, bit 0 first, where a vector is negative."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        negative = builder.icmp_signed("<", args[0], _constant(0))
+        return builder.bitcast(negative, ir.IntType(WIDTH))
+
+    return types.uint64(_LANES), code
+
+
+def _lanewise(operation: Callable[..., Any]) -> Any:
+    """Make a numba function of one, two or four vectors out of LLVM's operations."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return operation(builder, *args)
+
+    def one(typing: Any, a: Any) -> Any:
+        return _LANES(_LANES), code
+
+    def two(typing: Any, a: Any, b: Any) -> Any:
+        return _LANES(_LANES, _LANES), code
+
+    def four(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+        return _LANES(_LANES, _LANES, _LANES, _LANES), code
+
+    typed = {2: one, 3: two, 5: four}[operation.__code__.co_argcount]
+    typed.__doc__ = operation.__doc__
+    return _intrinsic(typed)
+
+
+@_lanewise
+def add(builder: Any, a: Any, b: Any) -> Any:
+    """Return a + b, kept within −128 to 127."""
+    return _call("sadd.sat", builder, a, b)
+
+
+@_lanewise
+def sub(builder: Any, a: Any, b: Any) -> Any:
+    """Return a − b, kept within −128 to 127."""
+    return _call("ssub.sat", builder, a, b)
+
+
+@_lanewise
+def sub_positive(builder: Any, a: Any, b: Any) -> Any:
+    """Return a − b of unsigned bytes, not below 0."""
+    return _call("usub.sat", builder, a, b)
+
+
+@_lanewise
+def lower(builder: Any, a: Any, b: Any) -> Any:
+    """Return the lower of unsigned bytes."""
+    return _call("umin", builder, a, b)
+
+
+@_lanewise
+def greater(builder: Any, a: Any, b: Any) -> Any:
+    """Return the greater of unsigned bytes."""
+    return _call("umax", builder, a, b)
+
+
+@_lanewise
+def absolute(builder: Any, a: Any) -> Any:
+    """Return the magnitudes as unsigned bytes, 0 to 128."""
+    return _call("abs", builder, a, ir.Constant(ir.IntType(1), 0))
+
+
+@_lanewise
+def toggle(builder: Any, a: Any, b: Any) -> Any:
+    """Return the exclusive or: the sign of a product in the sign bits."""
+    return builder.xor(a, b)
+
+
+@_lanewise
+def shifted(builder: Any, a: Any, by: Any) -> Any:
+    """Return unsigned bytes shifted right by 0 to 7 places."""
+    return builder.lshr(a, by)
+
+
+@_lanewise
+def pick_equal(builder: Any, a: Any, b: Any, same: Any, other: Any) -> Any:
+    """Return `same` where a equals b and `other` elsewhere."""
+    return builder.select(builder.icmp_unsigned("==", a, b), same, other)
+
+
+@_lanewise
+def with_sign(builder: Any, magnitude: Any, sign: Any) -> Any:
+    """Return magnitudes of 0 to 127, negated where `sign` is negative."""
+    mask = builder.ashr(sign, _constant(7))
+    return builder.sub(builder.xor(magnitude, mask), mask)
