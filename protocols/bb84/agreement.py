@@ -3,19 +3,25 @@
 Fixed length: block sizes, acceptance thresholds and the length of the key are set before
 the run. A block with more detections is cut, by a public random choice, to the agreed
 sizes; one that misses any threshold gives no key; one that meets all gives exactly the
-agreed length, which is Rusca's formula at the thresholds (the worst accepted values).
+agreed length, which is the proof's formula at the thresholds (the worst accepted values).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from protocols.bb84.finite_key import (
-    Bounds,
+    Analysis,
+    Detectors,
+    ObservedBounds,
+    Proof,
     Security,
     announcement_charge,
-    constant_charge,
-    key_length,
+    binary_entropy,
+    choose_proof,
+    intensities_of,
+    verification_charge,
 )
 from protocols.errors import InsecureError, ParameterError
 
@@ -39,6 +45,10 @@ class Agreement:
     tag_bits : int
         Length of the verification tag.
     security : Security
+    protocol : str
+        One of `protocols.bb84.finite_key.PROTOCOLS`.
+    detectors : Detectors, optional
+        How far Bob's detectors may differ; without it they are assumed to be alike.
 
     Raises
     ------
@@ -54,6 +64,8 @@ class Agreement:
     leak_max: int
     tag_bits: int
     security: Security
+    protocol: str = "one-decoy"
+    detectors: Detectors | None = None
 
     def __post_init__(self) -> None:
         if self.n_z < 1 or self.n_x < 1 or self.leak_max < 0:
@@ -62,18 +74,25 @@ class Agreement:
             raise ParameterError("the agreed thresholds admit no key")
         if self.tag_bits % 8 or not 8 <= self.tag_bits <= 128:
             raise ParameterError("a tag has 8 to 128 bits in whole bytes")
+        assert self.proof  # there is one
+
+    @property
+    def proof(self) -> Proof:
+        """The proof that the length rests on."""
+        return choose_proof(self.protocol, self.security.eps_sec, False, self.detectors)
 
     @property
     def length(self) -> int:
         """Secret bits of an accepted block; not positive where the thresholds allow none."""
-        return key_length(
-            self.s_z0_min,
-            self.s_z1_min,
-            self.phi_z_max,
+        proof = self.proof
+        secret = self.s_z0_min + self.s_z1_min * (1 - binary_entropy(self.phi_z_max))
+        charges = (
             self.leak_max,
-            announcement_charge(self.n_z),
-            constant_charge(self.security, self.tag_bits),
+            announcement_charge(proof, intensities_of(self.protocol), self.n_z),
+            proof.secrecy_bits,
+            verification_charge(self.security, self.tag_bits),
         )
+        return math.floor(min(secret, self.n_z) - sum(charges))
 
 
 def check_sizes(agreement: Agreement, n_z: int, n_x: int) -> None:
@@ -84,7 +103,7 @@ def check_sizes(agreement: Agreement, n_z: int, n_x: int) -> None:
         raise InsecureError(f"{n_x} bits in the test basis, fewer than the {agreement.n_x} agreed")
 
 
-def check_acceptance(agreement: Agreement, found: Bounds) -> None:
+def check_acceptance(agreement: Agreement, found: Analysis | ObservedBounds) -> None:
     """Raise InsecureError if a block's bounds miss an agreed threshold.
 
     Meeting all of them implies that the length bound at the observed values is at least the
@@ -106,9 +125,9 @@ def check_acceptance(agreement: Agreement, found: Bounds) -> None:
             f"{found.s_z0_lower:.0f} vacuum detections proven,"
             f" fewer than the {agreement.s_z0_min:.0f} agreed"
         )
-    if found.lambda_ec > agreement.leak_max:
+    if found.leak_ec > agreement.leak_max:
         raise InsecureError(
-            f"reconciliation disclosed {found.lambda_ec} bits,"
+            f"reconciliation disclosed {found.leak_ec} bits,"
             f" more than the {agreement.leak_max} agreed"
         )
     if found.length < agreement.length:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from protocols.authentication.polynomial import tag_bits
 from protocols.bb84.agreement import Agreement
 from protocols.bb84.finite_key import (
+    Bounds,
+    Counts,
+    Detectors,
     Security,
-    SinglePhotonBounds,
     Source,
     binary_entropy,
-    single_photon_bounds,
+    choose_proof,
+    least_bounds,
 )
 from protocols.errors import InsecureError, ParameterError
 
 __all__ = [
     "Channel",
-    "Expected",
     "expected_counts",
     "live_fraction",
     "plan_length",
@@ -68,16 +72,6 @@ class Channel:
             raise ParameterError("the window lies within the period, and times are not negative")
 
 
-@dataclass(frozen=True)
-class Expected:
-    """Expected counts of one block, per intensity, as in `Counts`."""
-
-    n_z: tuple[float, float]
-    n_x: tuple[float, float]
-    m_z: tuple[float, float]
-    m_x: tuple[float, float]
-
-
 def live_fraction(click_probability: float, channel: Channel) -> float:
     """Return how often a detector had no click during the dead time before a slot.
 
@@ -100,7 +94,7 @@ def live_fraction(click_probability: float, channel: Channel) -> float:
 
 def expected_counts(
     source: Source, p_z: tuple[Fraction, Fraction], slots: int, channel: Channel
-) -> Expected:
+) -> Counts:
     """Return the expected counts of a block of `slots`, in closed form.
 
     With bases equal, an intensity k fires the right detector with probability
@@ -127,49 +121,67 @@ def expected_counts(
     for _ in range(20):  # afterpulses follow clicks, which include afterpulses
         singles = sum(
             float(p) * fires(mu * eta / 2, noise)
-            for mu, p in zip(source.intensities, source.probabilities, strict=True)
+            for mu, p in zip(source.nominal, source.probabilities, strict=True)
         )
         alive = live_fraction(singles, channel)
         noise = channel.dark_probability + channel.afterpulse_probability * singles * alive * share
     gains, errors = [], []
-    for mu, p in zip(source.intensities, source.probabilities, strict=True):
+    for mu, p in zip(source.nominal, source.probabilities, strict=True):
         right, wrong = fires(mu * eta * (1 - e), noise), fires(mu * eta * e, noise)
         weight = slots * float(p) * alive**2
         gains.append(weight * (right + wrong - right * wrong))
         errors.append(weight * (wrong - right * wrong / 2))
     alice, bob = map(float, p_z)
 
-    def scaled(values: list[float], factor: float) -> tuple[float, float]:
-        return values[0] * factor, values[1] * factor
-
     z, x = alice * bob, (1 - alice) * (1 - bob)
-    return Expected(scaled(gains, z), scaled(gains, x), scaled(errors, z), scaled(errors, x))
+    return Counts(
+        n_z=_scaled(gains, z), n_x=_scaled(gains, x), m_z=_scaled(errors, z), m_x=_scaled(errors, x)
+    )
 
 
-def _cut(values: tuple[float, float], factor: float) -> tuple[float, float]:
-    return values[0] * factor, values[1] * factor
+def _scaled(values: Sequence[float], factor: float) -> tuple[float, ...]:
+    return tuple(value * factor for value in values)
 
 
-def _steps(expected: Expected) -> list[Expected]:
-    """Return the expectation with each independent count moved by one standard deviation."""
-    moved = []
+def _steps(expected: Counts) -> Iterator[Counts]:
+    """Yield the expectation with each independent deviation at one standard deviation.
+
+    Detections are multinomial, their sum being fixed: between every two intensities i, j
+    an independent sqrt(n_i n_j / n) moves. Errors are independent Poisson numbers.
+    """
     for name in ("n_z", "n_x"):
-        strong, weak = getattr(expected, name)
-        step = math.sqrt(strong * weak / (strong + weak))  # binomial: the sum is fixed
-        moved.append(replace(expected, **{name: (strong - step, weak + step)}))
+        means = getattr(expected, name)
+        for i, j in itertools.combinations(range(len(means)), 2):
+            moved = list(means)
+            step = math.sqrt(means[i] * means[j] / sum(means))
+            moved[i] -= step
+            moved[j] += step
+            yield _with(expected, name, moved)
     for name in ("m_z", "m_x"):
-        strong, weak = getattr(expected, name)
-        moved.append(replace(expected, **{name: (strong + math.sqrt(strong), weak)}))
-        moved.append(replace(expected, **{name: (strong, weak + math.sqrt(weak))}))
-    return moved
+        for i, mean in enumerate(getattr(expected, name)):
+            moved = list(getattr(expected, name))
+            moved[i] += math.sqrt(mean)
+            yield _with(expected, name, moved)
+
+
+def _with(expected: Counts, name: str, values: list[float]) -> Counts:
+    """Replace one tally, with no more errors than detections."""
+    tallies = {key: getattr(expected, key) for key in ("n_z", "n_x", "m_z", "m_x")}
+    tallies[name] = tuple(max(0.0, value) for value in values)
+    for basis in ("z", "x"):
+        pairs = zip(tallies[f"m_{basis}"], tallies[f"n_{basis}"], strict=True)
+        tallies[f"m_{basis}"] = tuple(min(m, n) for m, n in pairs)
+    return Counts(**tallies)
 
 
 def plan_length(
-    expected: Expected,
+    expected: Counts,
     source: Source,
     security: Security,
     margin: float = 5.0,
     efficiency: float = 1.1,
+    protocol: str = "one-decoy",
+    detectors: Detectors | None = None,
 ) -> Agreement:
     """Set sizes and thresholds so that a run as expected is accepted.
 
@@ -179,13 +191,17 @@ def plan_length(
 
     Parameters
     ----------
-    expected : Expected
+    expected : Counts
     source : Source
     security : Security
     margin : float
         Standard deviations, positive.
     efficiency : float
         Reconciliation efficiency to allow for, at least 1.
+    protocol : str
+        One of `protocols.bb84.finite_key.PROTOCOLS`.
+    detectors : Detectors, optional
+        How far Bob's detectors may differ; without it they are assumed to be alike.
 
     Returns
     -------
@@ -207,14 +223,16 @@ def plan_length(
     if n_z < 1 or n_x < 1:
         raise InsecureError("too few detections are expected for any key")
     z, x = n_z / total_z, n_x / total_x
-    mean = Expected(
-        _cut(expected.n_z, z), _cut(expected.n_x, x), _cut(expected.m_z, z), _cut(expected.m_x, x)
+    mean = Counts(
+        n_z=_scaled(expected.n_z, z),
+        n_x=_scaled(expected.n_x, x),
+        m_z=_scaled(expected.m_z, z),
+        m_x=_scaled(expected.m_x, x),
     )
+    proof = choose_proof(protocol, security.eps_sec, False, detectors)
 
-    def found(counts: Expected) -> SinglePhotonBounds:
-        return single_photon_bounds(
-            source, security.eps_sec, counts.n_z, counts.n_x, counts.m_z, counts.m_x
-        )
+    def found(counts: Counts) -> Bounds:
+        return least_bounds(proof, source, counts)
 
     centre = found(mean)
     steps = [found(moved) for moved in _steps(mean)]
@@ -238,22 +256,26 @@ def plan_length(
         math.ceil(efficiency * n_z * binary_entropy(worst)),
         tag_bits(n_z, security.eps_cor),
         security,
+        protocol,
+        detectors,
     )
     if agreement.length <= 0:
         raise InsecureError(f"no key can be expected: the thresholds leave {agreement.length} bits")
     return agreement
 
 
-def plan_measurement(expected: Expected, security: Security) -> Agreement:
+def plan_measurement(
+    expected: Counts, security: Security, protocol: str = "one-decoy"
+) -> Agreement:
     """Set sizes for a block that is only measured: too short, or too bad, for a key.
 
     Nothing that is detected is left out, and the thresholds leave no secret bit, so
     neither party makes a key of it.
     """
 
-    def all_of(counts: tuple[float, float]) -> int:
+    def all_of(counts: tuple[float, ...]) -> int:
         return math.ceil(sum(counts) + 5 * math.sqrt(sum(counts))) + 1
 
     n_z = all_of(expected.n_z)
     tag = tag_bits(n_z, security.eps_cor)
-    return Agreement(n_z, all_of(expected.n_x), 0.0, 1.0, 0.49, 0, tag, security)
+    return Agreement(n_z, all_of(expected.n_x), 0.0, 1.0, 0.49, 0, tag, security, protocol)

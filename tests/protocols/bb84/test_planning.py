@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.bb84.agreement import Agreement, check_acceptance, check_sizes
-from protocols.bb84.finite_key import Bounds, Counts, Security, Source, binary_entropy, bounds
+from protocols.bb84.finite_key import (
+    Analysis,
+    Counts,
+    KeyCounts,
+    Security,
+    Source,
+    analyse,
+    binary_entropy,
+)
 from protocols.bb84.planning import (
     Channel,
-    Expected,
     expected_counts,
     live_fraction,
     plan_length,
@@ -26,7 +33,7 @@ CHANNEL = Channel(0.2 * 10**-0.5, 0.013, 2e-6, 0.005, 100e-9, 20e-9, 1e-6, 0.3e-
 SLOTS = 40_000_000
 
 
-def expect(channel: Channel = CHANNEL) -> Expected:
+def expect(channel: Channel = CHANNEL) -> Counts:
     return expected_counts(SOURCE, P_Z, SLOTS, channel)
 
 
@@ -40,7 +47,7 @@ def with_qber(qber: float) -> Channel:
     return replace(CHANNEL, misalignment=high)
 
 
-def sample(rng: np.random.Generator, expected: Expected, agreement: Agreement) -> Counts:
+def sample(rng: np.random.Generator, expected: Counts, agreement: Agreement) -> Counts:
     """Draw a block's counts and cut them at random to the agreed sizes."""
     drawn = []
     for n, m, size in (
@@ -57,6 +64,26 @@ def sample(rng: np.random.Generator, expected: Expected, agreement: Agreement) -
     return Counts(n_z=drawn[0], n_x=drawn[2], m_z=drawn[1], m_x=drawn[3])
 
 
+def block(found: Counts, leak: int, agreement: Agreement) -> KeyCounts:
+    """Return counts at an agreement's conditions, ready for the analysis."""
+    n_z, n_x, m_z, m_x = (
+        tuple(map(int, tally)) for tally in (found.n_z, found.n_x, found.m_z, found.m_x)
+    )
+    return KeyCounts(
+        agreement.protocol,
+        SOURCE.intensities,
+        SOURCE.probabilities,
+        n_z,
+        n_x,
+        m_z,
+        m_x,
+        leak,
+        agreement.security.eps_sec,
+        agreement.security.eps_cor,
+        agreement.tag_bits,
+    )
+
+
 @pytest.mark.parametrize("qber", [0.010, 0.015, 0.020, 0.025])
 def test_three_hundred_runs_all_give_the_agreed_key(qber: float) -> None:
     """Four thresholds at 5 standard deviations: a false alarm in 3e3 such tests, seed fixed."""
@@ -68,7 +95,7 @@ def test_three_hundred_runs_all_give_the_agreed_key(qber: float) -> None:
         n = agreement.n_z
         # f of Cascade at such blocks is 1.05 with a spread of 0.015
         leak = round(rng.normal(1.05, 0.015) * n * binary_entropy(sum(found.m_z) / n))
-        observed = bounds(SOURCE, SECURITY, found, leak, agreement.tag_bits)
+        observed = analyse(block(found, leak, agreement))
         check_acceptance(agreement, observed)
         assert observed.length >= agreement.length
 
@@ -153,12 +180,20 @@ def test_more_margin_agrees_on_less(margin: float, factor: float) -> None:
 AGREEMENT = plan_length(expect(), SOURCE, SECURITY)
 
 
-def observed(agreement: Agreement, **changes: float) -> Bounds:
-    """Return bounds exactly at the thresholds, and changes to them."""
-    worst = Bounds(
-        agreement.s_z0_min, 0.0, agreement.s_z1_min, 1.0, 1.0, 0.0, agreement.phi_z_max,
-        agreement.leak_max, 0, agreement.length,
-    )  # fmt: skip
+def observed(agreement: Agreement, **changes: float) -> Analysis:
+    """Return an analysis exactly at the thresholds, and changes to them."""
+    worst = Analysis(
+        protocol=agreement.protocol,
+        length=agreement.length,
+        bounds={},
+        proof="",
+        assumptions=(),
+        length_rule="fixed-length",
+        s_z0_lower=agreement.s_z0_min,
+        s_z1_lower=agreement.s_z1_min,
+        phi_z=agreement.phi_z_max,
+        leak_ec=agreement.leak_max,
+    )
     return replace(worst, **changes)
 
 
@@ -168,7 +203,7 @@ def test_thresholds_are_met_exactly_or_not() -> None:
     for changes, reason in (
         ({"phi_z": AGREEMENT.phi_z_max * 1.001}, "phase error rate"),
         ({"s_z1_lower": AGREEMENT.s_z1_min * 0.999}, "single-photon"),
-        ({"lambda_ec": AGREEMENT.leak_max + 1}, "disclosed"),
+        ({"leak_ec": AGREEMENT.leak_max + 1}, "disclosed"),
         ({"length": AGREEMENT.length - 1}, "fewer than"),
     ):
         with pytest.raises(InsecureError, match=reason):
@@ -234,4 +269,4 @@ def test_a_measurement_keeps_all_and_never_gives_a_key(slots: int) -> None:
     for size, mean in ((agreement.n_z, sum(expected.n_z)), (agreement.n_x, sum(expected.n_x))):
         assert size >= mean + 5 * math.sqrt(mean)
     with pytest.raises(InsecureError, match="no secret bit"):
-        check_acceptance(agreement, Bounds(1e9, 1e9, 1e9, 1e9, 0.0, 0.0, 0.01, 0, 0, 10**6))
+        check_acceptance(agreement, observed(AGREEMENT, s_z1_lower=1e9, phi_z=0.01, leak_ec=0))
