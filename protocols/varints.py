@@ -13,7 +13,10 @@ from numba import njit
 
 from protocols.errors import MessageError, ParameterError
 
-__all__ = ["decode_ascending", "encode_ascending"]
+__all__ = ["Numbers", "decode_ascending", "encode_ascending"]
+
+Numbers = npt.NDArray[np.int64]
+"""A list of integers."""
 
 _LIMIT = 1 << 48
 

@@ -1,53 +1,71 @@
-"""Bob's state machine."""
+"""Bob's state machine: sifting, then the distillation of what is left."""
 
 from __future__ import annotations
 
-import hmac
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from protocols.authentication.polynomial import KEY_BYTES
-from protocols.bb84 import messages as m
-from protocols.bb84.distillation import Setup
-from protocols.bb84.party import FRAME_TAG_BITS, Party
+from protocols.authentication.wegman_carter import Authenticator
+from protocols.bb84.distillation import Distillation, Setup
+from protocols.bb84.lengths import terms
+from protocols.bb84.messages import CODEC, Announcement, Disclosure, Pattern, TestReply
 from protocols.bb84.sifting import (
     Detections,
+    Sifted,
+    count_test,
     double_click_bytes,
-    intensity_counts,
     resolve_double_clicks,
+    select_block,
 )
-from protocols.bits import BitArray
+from protocols.bits import BitArray, pack
+from protocols.distillation.block import SiftedBlock
+from protocols.distillation.codec import Bits, Codec
+from protocols.distillation.correcting import CorrectingParty
 from protocols.entropy import Entropy
 from protocols.errors import MessageError, ParameterError
-from protocols.privacy_amplification.toeplitz import seed_bits
-from protocols.reconciliation.cascade import Corrector
-from protocols.reconciliation.layout import Layout, Schedule, schedule
+from protocols.secret import SecretBits
 
 __all__ = ["Bob"]
 
 
-class Bob(Party):
+class Bob(CorrectingParty):
     """Bob: knows what he detected, and corrects his key to Alice's.
 
-    His entropy streams are ``double-clicks`` and ``cascade-seed``.
+    His entropy streams are ``double-clicks`` and those of `CorrectingParty`.
 
     Parameters
     ----------
     setup : Setup
+    authenticator, workers
+        As `protocols.distillation.party.Party`.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        self._slot_counts: list[int] = []
-        self._slots: list[npt.NDArray[np.int64]] = []
-        self._basis_parts: list[BitArray] = []
-        self._bit_parts: list[BitArray] = []
-        self._basis: BitArray = np.empty(0, np.uint8)
-        self._detected: BitArray = np.empty(0, np.uint8)
+    _codec: ClassVar[Codec] = CODEC
+    _tags: ClassVar[int] = 7
+
+    def __init__(
+        self, setup: Setup, authenticator: Authenticator | None = None, workers: int = 1
+    ) -> None:
+        super().__init__(terms(setup), None, authenticator, workers)
+        self._setup = setup
+        kinds = len(setup.source.intensities)
+        self._n_z = self._n_x = (0,) * kinds
+        self._patterns: list[Pattern] = []
+        self._bases: list[BitArray] = []
+        self._outcomes: list[BitArray] = []
+        self._sifted: Sifted | None = None
         self._double_clicks = 0
         self._dropped_dead_time = 0
         self._dropped_outside = 0
+
+    @property
+    def result(self) -> Distillation:
+        """The public account; as `Party.result`."""
+        found = super().result
+        assert isinstance(found, Distillation)
+        return found
 
     def add_block(self, found: Detections, basis: BitArray, entropy: Entropy) -> None:
         """Add one pattern's detections; patterns keep the order in which they are added.
@@ -70,127 +88,58 @@ class Bob(Party):
         if basis.shape != (found.slot_count,):
             raise ParameterError("a basis is needed for every slot of the pattern")
         random = entropy.take("double-clicks", double_click_bytes(found))
-        self._slot_counts.append(found.slot_count)
-        self._slots.append(found.slot)
-        self._basis_parts.append(basis[found.slot])
-        self._bit_parts.append(resolve_double_clicks(found, random))
+        self._patterns.append(Pattern.of(found.slot_count, found.slot))
+        self._bases.append(basis[found.slot])
+        self._outcomes.append(resolve_double_clicks(found, random))
         self._double_clicks += found.double_clicks
         self._dropped_dead_time += found.dropped_dead_time
         self._dropped_outside += found.dropped_outside
 
-    def _start(self, entropy: Entropy) -> list[m.Message]:
-        if self._slots:
-            self._basis = np.concatenate(self._basis_parts)
-            self._detected = np.concatenate(self._bit_parts)
-        self._await({m.Disclosure: self._on_disclosure})
-        return [
-            self._send(m.Announcement, tuple(self._slot_counts), tuple(self._slots), self._basis)
-        ]
+    def _start(self, entropy: Entropy) -> list[bytes]:
+        none: BitArray = np.empty(0, np.uint8)
+        self._basis = np.concatenate([none, *self._bases])
+        self._detected = np.concatenate([none, *self._outcomes])
+        self._bases, self._outcomes = [], []
+        self._await({Disclosure: self._on_disclosure})
+        return [self._send(Announcement(tuple(self._patterns), Bits.of(self._basis)))]
 
-    def _on_disclosure(self, message: m.Disclosure, entropy: Entropy) -> list[m.Message]:
-        kinds = len(self._setup.source.intensities)
-        if not message.basis.shape == message.intensity.shape == self._basis.shape:
+    def _on_disclosure(self, message: Disclosure, entropy: Entropy) -> list[bytes]:
+        marks = [plane.array() for plane in message.intensity]
+        if any(bits.shape != self._basis.shape for bits in (message.basis.array(), *marks)):
             raise MessageError("bases and intensities are due for all announced slots")
-        if message.intensity.size and message.intensity.max() >= kinds:
-            raise MessageError("an intensity that the source does not have")
-        sifted = self._sift(message.basis, self._basis, message.intensity, message.seed)
-        self._bits = self._detected[sifted.key]
-        self._intensity = message.intensity[sifted.key]
-        test_bits = self._detected[sifted.test]
-        self._count_test(message.intensity[sifted.test], test_bits, message.test_bits)
-        self._slots, self._basis_parts, self._bit_parts = [], [], []
-        self._detected = np.empty(0, np.uint8)
-        reply = self._send(m.TestReply, test_bits)
-        if not self._bits.size or not test_bits.size:
-            self._finish(None, "no detections with equal bases in both bases")
-            return [reply]
-        return [reply, *self._begin(entropy)]
-
-    def _begin(self, entropy: Entropy) -> list[m.Message]:
-        assert self._m_x is not None
-        self._plan: Schedule = schedule(self._bits.size, sum(self._m_x), sum(self._n_x))
-        seed = entropy.take("cascade-seed", m.SEED_BYTES)
-        self._corrector = Corrector(self._bits, Layout(self._plan, seed))
-        self._counting_wire = True
-        plan = self._plan
-        start = self._send(m.ReconciliationStart, plan.size, plan.frame_level, plan.levels, seed)
-        return [start, *self._ask()]
-
-    def _ask(self) -> list[m.Message]:
-        question = self._corrector.question()
-        if question is not None:
-            self._await({m.ParityAnswer: self._on_answer})
-            return [self._send(m.ParityQuestion, question)]
-        self._await({m.FrameTags: self._on_frame_tags})
-        return [self._send(m.ReconciliationEnd)]
-
-    def _on_answer(self, message: m.ParityAnswer, entropy: Entropy) -> list[m.Message]:
-        self._corrector.answer(message.parities)
-        return self._ask()
-
-    def _on_frame_tags(self, message: m.FrameTags, entropy: Entropy) -> list[m.Message]:
-        plan = self._plan
-        if len(message.key) != KEY_BYTES or len(message.tags) != plan.frames:
-            raise MessageError("a check is due for each frame")
-        self._leak = self._corrector.asked + plan.frames * (FRAME_TAG_BITS + 1)
-        original = self._bits
-        self._bits = self._corrector.bits.copy()
-        del self._corrector
-        self._errors_in = original
-        self._failed = np.array(
-            [
-                not hmac.compare_digest(self._frame_tag(plan, index, message.key), tag)
-                for index, tag in enumerate(message.tags)
-            ],
-            np.uint8,
+        if len(marks) != len(self._setup.source.intensities) - 1:
+            raise MessageError("intensities that the source does not have")
+        if (np.sum(marks, axis=0, dtype=np.int64) > 1).any():
+            raise MessageError("a pulse has one intensity")
+        sifted = select_block(
+            self._setup.agreement, message.basis.array(), self._basis, marks, message.seed
         )
-        self._await({m.FrameDisclosure: self._on_frame_disclosure})
-        return [self._send(m.FrameOutcome, self._failed)]
+        self._sifted = sifted
+        self._n_z, self._n_x = sifted.n_z, sifted.n_x
+        test_bits, bits = self._detected[sifted.test], self._detected[sifted.key]
+        self._m_x = count_test(
+            [mark[sifted.test] for mark in marks], test_bits, message.test_bits.array()
+        )
+        del self._detected
+        self._patterns = []
+        reply = self._send(TestReply(Bits.of(test_bits)))
+        if not bits.size or not test_bits.size:
+            return [reply, *self._nothing_sifted()]
+        packed = tuple(_packed(mark[sifted.key]) for mark in marks)
+        key = SecretBits(pack(bits), bits.size)
+        block = SiftedBlock(key, self._n_z, self._n_x, self._m_x, packed)
+        return [reply, *self._distil(block, entropy)]
 
-    def _on_frame_disclosure(self, message: m.FrameDisclosure, entropy: Entropy) -> list[m.Message]:
-        self._counting_wire = False
-        at = 0
-        for index in np.flatnonzero(self._failed):
-            frame = self._plan.frame(int(index))
-            part = message.bits[at : at + frame.stop - frame.start]
-            if part.size != frame.stop - frame.start:
-                raise MessageError("the failed frames are not disclosed whole")
-            self._bits[frame] = part
-            at += part.size
-        if at != message.bits.size:
-            raise MessageError("more bits disclosed than the failed frames have")
-        self._leak += at
-        self._await({m.VerificationTag: self._on_verification_tag})
-        return []
+    def _make_account(self, **facts: Any) -> Distillation:
+        return Distillation.of(
+            self._setup,
+            self._sifted,
+            **facts,
+            double_clicks=self._double_clicks,
+            dropped_dead_time=self._dropped_dead_time,
+            dropped_outside=self._dropped_outside,
+        )
 
-    def _on_verification_tag(self, message: m.VerificationTag, entropy: Entropy) -> list[m.Message]:
-        if len(message.key) != KEY_BYTES or 8 * len(message.tag) != self._tag_bits:
-            raise MessageError("the verification tag has another length than agreed")
-        equal = hmac.compare_digest(self._block_tag(message.key), message.tag)
-        self._verified = equal
-        outcome = self._send(m.VerificationOutcome, equal)
-        if not equal:
-            self._finish(None, "verification failed: the parties' keys differ")
-            return [outcome]
-        errors = self._errors_in ^ self._bits
-        self._m_z = intensity_counts(self._intensity, len(self._n_z), where=errors)
-        self._found = self._bound()
-        self._await({m.Amplification: self._on_amplification})
-        return [outcome, self._send(m.ErrorCounts, self._m_z)]
 
-    def _on_amplification(self, message: m.Amplification, entropy: Entropy) -> list[m.Message]:
-        found, reason = self._found
-        if reason is None and message.length == 0:
-            reason = "Alice gives no key"
-        if reason is None:
-            length = self._setup.agreement.length
-            if message.length != length or message.seed.size != seed_bits(self._bits.size, length):
-                raise MessageError("the key's length or its seed is not what was agreed")
-            self._amplify(message.seed)
-        elif message.length:
-            raise MessageError("Alice hashes a block that gives no key")
-        self._finish(found, reason)
-        return []
-
-    def _detector_counts(self) -> tuple[int, int, int]:
-        return self._double_clicks, self._dropped_dead_time, self._dropped_outside
+def _packed(bits: npt.NDArray[np.uint8]) -> bytes:
+    return np.packbits(bits).tobytes()

@@ -14,18 +14,22 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from protocols.bb84.agreement import Agreement
 from protocols.bb84.slots import Clicks
 from protocols.bits import BitArray, packed_size
-from protocols.errors import ParameterError
+from protocols.errors import MessageError, ParameterError
+from protocols.generator import permutation
 
 __all__ = [
     "DOUBLE",
     "Detections",
     "Sifted",
+    "count_test",
     "detections",
     "double_click_bytes",
     "intensity_counts",
     "resolve_double_clicks",
+    "select_block",
     "sift",
 ]
 
@@ -142,12 +146,16 @@ class Sifted:
         permutation; both in x, ascending.
     discarded_key, discarded_test : int
         Detections with equal bases beyond the agreed sizes.
+    n_z, n_x : tuples of int
+        Detections per intensity of the key block and of the test.
     """
 
     key: npt.NDArray[np.int64]
     test: npt.NDArray[np.int64]
     discarded_key: int
     discarded_test: int
+    n_z: tuple[int, ...]
+    n_x: tuple[int, ...]
 
 
 def sift(
@@ -157,7 +165,7 @@ def sift(
     test_order: npt.NDArray[np.integer],
     key_size: int,
     test_size: int,
-) -> Sifted:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Keep equal bases, and of these a random selection of the agreed size.
 
     Parameters
@@ -170,6 +178,11 @@ def sift(
     key_size, test_size : int
         How many to keep; all if there are fewer.
 
+    Returns
+    -------
+    key, test : int64 arrays
+        As in `Sifted`.
+
     Raises
     ------
     ParameterError
@@ -181,17 +194,70 @@ def sift(
     both_x = np.flatnonzero((alice_basis & bob_basis) == 1)
     if key_order.size != both_z.size or test_order.size != both_x.size:
         raise ParameterError("a permutation must have as many places as bases agree")
+    return both_z[key_order[:key_size]], np.sort(both_x[test_order[:test_size]])
+
+
+def select_block(
+    agreement: Agreement,
+    alice_basis: BitArray,
+    bob_basis: BitArray,
+    marks: list[BitArray],
+    seed: bytes,
+) -> Sifted:
+    """Choose the block by the public seed, and count it.
+
+    Parameters
+    ----------
+    agreement : Agreement
+        Gives the sizes.
+    alice_basis, bob_basis : uint8 arrays
+        Bases of the announced detections.
+    marks : list of uint8 arrays
+        For each intensity but the first, which of the detections were sent at it.
+    seed : bytes
+
+    Raises
+    ------
+    ParameterError
+        The arrays do not belong together.
+    """
+    if alice_basis.shape != bob_basis.shape:
+        raise ParameterError("the parties' bases must be equally many")
+    both_z = int(np.count_nonzero((alice_basis | bob_basis) == 0))
+    both_x = int(np.count_nonzero((alice_basis & bob_basis) == 1))
+    key, test = sift(
+        alice_basis,
+        bob_basis,
+        permutation(seed, "key block", both_z),
+        permutation(seed, "test block", both_x),
+        agreement.n_z,
+        agreement.n_x,
+    )
     return Sifted(
-        both_z[key_order[:key_size]],
-        np.sort(both_x[test_order[:test_size]]),
-        max(0, both_z.size - key_size),
-        max(0, both_x.size - test_size),
+        key,
+        test,
+        both_z - key.size,
+        both_x - test.size,
+        intensity_counts([mark[key] for mark in marks], key.size),
+        intensity_counts([mark[test] for mark in marks], test.size),
     )
 
 
-def intensity_counts(
-    intensity: BitArray, intensities: int, where: BitArray | None = None
-) -> tuple[int, ...]:
-    """Count detections per intensity, or only those where `where` is 1 (say, an error)."""
-    chosen = intensity if where is None else intensity[where.astype(np.bool_)]
-    return tuple(int(n) for n in np.bincount(chosen, minlength=intensities))
+def count_test(marks: list[BitArray], ours: BitArray, theirs: BitArray) -> tuple[int, ...]:
+    """Count the errors of the test per intensity.
+
+    Raises
+    ------
+    MessageError
+        The other party sent another number of bits.
+    """
+    if ours.shape != theirs.shape:
+        raise MessageError(f"{theirs.size} test bits came where {ours.size} are due")
+    wrong = ours ^ theirs
+    return intensity_counts([mark & wrong for mark in marks], int(np.count_nonzero(wrong)))
+
+
+def intensity_counts(marks: list[BitArray], total: int) -> tuple[int, ...]:
+    """Return how many of `total` are at each intensity, from the marks of all but the first."""
+    rest = [int(np.count_nonzero(mark)) for mark in marks]
+    return total - sum(rest), *rest

@@ -35,7 +35,7 @@ from qlab.runfile import errors as runfile
         (drivers.InstrumentFaultError("x"), ExitCode.INSTRUMENT),
         (protocols.InsecureError("x"), ExitCode.INSECURE),
         (protocols.ParameterError("x"), ExitCode.USAGE),
-        (protocols.MessageError("x"), ExitCode.FAILURE),
+        (protocols.MessageError("x"), ExitCode.INSECURE),
         (runfile.RunFileExistsError("x"), ExitCode.USAGE),
         (runfile.RunFileNotFoundError("x"), ExitCode.USAGE),
         (runfile.DamagedFileError("x"), ExitCode.DAMAGED),

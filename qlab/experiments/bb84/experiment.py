@@ -13,11 +13,11 @@ from drivers.core.context import Kind
 from drivers.core.registry import driver_class
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
-from protocols.bb84.distil import distil
 from protocols.bb84.distillation import Distillation, Setup
 from protocols.bb84.finite_key import Security, Source
 from protocols.bb84.planning import Channel, expected_counts, plan_length, plan_measurement
 from protocols.bb84.settings import dyadic
+from protocols.distillation.local import distil
 from protocols.entropy import Entropy
 from protocols.errors import InsecureError
 from qlab.context import KeyFacts, RunContext
@@ -243,13 +243,16 @@ class Bb84:
             "wire_bits_alice": found.wire_bits_alice,
             "wire_bits_bob": found.wire_bits_bob,
             "verified": found.verified,
-            "bounds": None if found.bounds is None else dataclasses.asdict(found.bounds),
+            "bounds": dict(found.bounds) or None,
             "agreed_length": max(found.agreed_length, 0),
             "secret_bits": 0 if reason else found.secret_bits,
             "no_key": reason,
             "eps_sec": found.eps_sec,
             "eps_cor": found.eps_cor,
+            "net_secret_bits": 0 if reason else found.net_secret_bits,
             "protocol": found.protocol,
+            "reconciliation": found.reconciliation,
+            "amplification": found.amplification,
             "proof": found.proof,
             "length_rule": found.length_rule,
             "assumptions": list(found.assumptions),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.bb84.distil import ALICE_TO_BOB, BOB_TO_ALICE
+from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE
 from qlab.cli import main
 from qlab.errors import QlabError, UsageError
 from qlab.keystore import PairStore, files
