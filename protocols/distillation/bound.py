@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from protocols.authentication.polynomial import tag_bits
+from protocols.bb84.finite_key import binary_entropy
 from protocols.errors import ParameterError
 from protocols.reconciliation.interface import Estimate
 
@@ -179,24 +180,17 @@ class AssumedSinglePhotons:
         """Apply the formula to the observed errors."""
         n, m = sum(tally.n_z), sum(tally.m_z)
         rate = m / n
-        entropy = 1.0 if rate >= 0.5 else _entropy(rate)
-        announced = n.bit_length()
-        constant = max(tag_bits, math.log2(2 / self.eps_cor)) - 2 * math.log2(self.eps_sec)
-        length = math.floor(n * (1 - entropy) - disclosed - announced - constant)
-        bounds = {
-            "s_z1_lower": n,
-            "phi_z": rate,
-            "lambda_ec": disclosed,
-            "charges": announced + constant,
-            "length": length,
+        entropy = 1.0 if rate >= 0.5 else binary_entropy(rate)
+        charges = {
+            "leak_ec": float(disclosed),
+            "announced_bits": float(n.bit_length()),
+            "secrecy_bits": -2 * math.log2(self.eps_sec),
+            "verification_bits": max(tag_bits, math.log2(2 / self.eps_cor)),
         }
+        secret = n * (1 - entropy)
+        length = math.floor(secret - sum(charges.values()))
+        bounds = {"s_z1_lower": n, "phi_z": rate, "secret": secret, **charges, "length": length}
         if length > 0:
             return Verdict(length, None, bounds)
         reason = f"the bound leaves no secret bit ({length}): {disclosed} of {n} bits disclosed"
         return Verdict(0, reason, bounds)
-
-
-def _entropy(rate: float) -> float:
-    if rate <= 0:
-        return 0.0
-    return -rate * math.log2(rate) - (1 - rate) * math.log2(1 - rate)

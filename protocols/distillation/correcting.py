@@ -109,8 +109,7 @@ class CorrectingParty(Party):
         self._leak = self._corrector.leak
         corrected = self._corrector.key()
         del self._corrector
-        own = polynomial_tag(corrected.reveal(), corrected.bit_count, message.key, self._tag_bits)
-        self._verified = hmac.compare_digest(own, message.tag)
+        self._verified = self._is_equal(corrected, message.key, message.tag)
         if not self._verified:
             outcome = self._send(m.VerificationOutcome(False, ()))
             self._finish(Verdict(0, "verification failed: the parties' keys differ"))
@@ -120,6 +119,11 @@ class CorrectingParty(Party):
         self._verdict = self._decide()
         self._await({m.Amplification: self._on_amplification})
         return [self._send(m.VerificationOutcome(True, self._m_z))]
+
+    def _is_equal(self, corrected: SecretBits, key: bytes, tag: bytes) -> bool:
+        """Compare Alice's tag with that of the corrected key."""
+        own = polynomial_tag(corrected.reveal(), corrected.bit_count, key, self._tag_bits)
+        return hmac.compare_digest(own, tag)
 
     def _on_amplification(self, message: m.Amplification, entropy: Entropy) -> list[bytes]:
         verdict = self._verdict

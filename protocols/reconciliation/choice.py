@@ -7,10 +7,16 @@ from protocols.reconciliation import cascade
 from protocols.reconciliation.interface import Answerer, Corrector, Estimate
 from protocols.secret import SecretBits
 
-__all__ = ["METHODS", "answerer", "assumptions", "choose", "corrector"]
+__all__ = ["METHODS", "answerer", "assumptions", "choose", "corrector", "require"]
 
 METHODS = ("auto", "cascade")
 """What can be asked for."""
+
+
+def require(method: str) -> None:
+    """Raise ParameterError unless there is a method of this name."""
+    if method not in METHODS:
+        raise ParameterError(f"there is no reconciliation {method!r}; known: {', '.join(METHODS)}")
 
 
 def choose(method: str, size: int, estimate: Estimate) -> str:
@@ -23,8 +29,7 @@ def choose(method: str, size: int, estimate: Estimate) -> str:
     ParameterError
         There is no such method.
     """
-    if method not in METHODS:
-        raise ParameterError(f"there is no reconciliation {method!r}; known: {', '.join(METHODS)}")
+    require(method)
     return "cascade" if method == "auto" else method
 
 

@@ -1,0 +1,1 @@
+"""Distillation without a link: sifted keys and recorded runs in, keys out."""

@@ -1,0 +1,206 @@
+"""From two sifted keys to one secret key, both parties in one process."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from protocols.distillation.account import Account
+from protocols.distillation.block import SiftedBlock, count_errors, is_constant
+from protocols.distillation.bound import Terms
+from protocols.distillation.correcting import CorrectingParty
+from protocols.distillation.local import distil
+from protocols.distillation.reference import ReferenceParty
+from protocols.privacy_amplification.choice import amplifier
+from protocols.reconciliation import choice
+from protocols.reconciliation.interface import Estimate
+from protocols.secret import SecretBits
+from qlab.context import Progress, SilentProgress
+from qlab.distillation.errors import SiftedKeysError
+from qlab.errors import InsecureRunError
+
+__all__ = ["Distilled", "distil_sifted"]
+
+_MOST_ERRORS = 0.25
+"""Error rate above which two keys are taken for unrelated."""
+_WARM_BITS = 20_000
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """One block's result.
+
+    Attributes
+    ----------
+    account : Account
+        What the parties may tell.
+    errors : int
+        Bits in which the two sifted keys differ.
+    residual_errors : int or None
+        Bits in which they still differed after reconciliation, counted one by one; None
+        where it did not come to that.
+    seconds : float
+        From the sifted to the secret bits of both parties.
+    startup_seconds : float
+        Loading and compiling the kernels, before.
+    key : SecretBits or None
+        The key, where there is one.
+    """
+
+    account: Account
+    errors: int
+    residual_errors: int | None
+    seconds: float
+    startup_seconds: float
+    key: SecretBits | None = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result for JSON, without the key."""
+        account = self.account
+        return {
+            "bits": account.bits,
+            "errors": self.errors,
+            "qber": self.errors / account.bits,
+            "sample_bits": account.sample_bits,
+            "sample_errors": account.sample_errors,
+            "reconciliation": account.reconciliation,
+            "leak_ec_bits": account.leak_ec_bits,
+            "leak_ec": vars(account.leak),
+            "efficiency": account.efficiency,
+            "wire_bits_alice": account.wire_bits_alice,
+            "wire_bits_bob": account.wire_bits_bob,
+            "residual_errors": self.residual_errors,
+            "verified": account.verified,
+            "tag_bits": account.tag_bits,
+            "bounds": dict(account.bounds) or None,
+            "amplification": account.amplification,
+            "secret_bits": account.secret_bits,
+            "net_secret_bits": account.net_secret_bits,
+            "no_key": account.reason,
+            "eps_sec": account.eps_sec,
+            "eps_cor": account.eps_cor,
+            "protocol": account.protocol,
+            "proof": account.proof,
+            "length_rule": account.length_rule,
+            "assumptions": list(account.assumptions),
+            "seconds": self.seconds,
+            "startup_seconds": self.startup_seconds,
+            "throughput_bps": account.bits / self.seconds if self.seconds > 0 else 0.0,
+            "secret_throughput_bps": account.secret_bits / self.seconds
+            if self.seconds > 0
+            else 0.0,
+        }
+
+
+class _SystemEntropy:
+    """The operating system's generator."""
+
+    def take(self, stream: str, count: int) -> bytes:
+        return os.urandom(count)
+
+
+class _Bob(CorrectingParty):
+    """Bob, with Alice's key beside him to count what is left of his errors."""
+
+    def __init__(self, terms: Terms, block: SiftedBlock, reference: SecretBits, workers: int):
+        super().__init__(terms, block, workers=workers)
+        self._reference = reference
+        self.residual_errors: int | None = None
+
+    def _is_equal(self, corrected: SecretBits, key: bytes, tag: bytes) -> bool:
+        self.residual_errors = sum(count_errors(corrected, self._reference, ()))
+        return super()._is_equal(corrected, key, tag)
+
+
+def distil_sifted(
+    alice: SecretBits,
+    bob: SecretBits,
+    terms: Terms,
+    *,
+    estimate: Estimate | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Distilled:
+    """Distil the keys of both parties, of equal length, into one.
+
+    Parameters
+    ----------
+    alice, bob : SecretBits
+        Alice's is the reference.
+    terms : Terms
+    estimate : Estimate, optional
+        Errors of a test that both know of; without it a sample of the key is disclosed.
+    workers : int
+        Threads.
+    progress : Progress, optional
+
+    Raises
+    ------
+    SiftedKeysError
+        The keys are no two sifted keys of one block.
+    InsecureRunError
+        They differ in too many bits.
+    """
+    if alice.bit_count != bob.bit_count:
+        raise SiftedKeysError(
+            f"the keys are of unequal length: {alice.bit_count} and {bob.bit_count} bits",
+            remedy="both files must hold the same detections in the same order",
+        )
+    if not alice.bit_count:
+        raise SiftedKeysError("the keys are empty", remedy="name files of sifted bits")
+    for name, key in (("Alice's", alice), ("Bob's", bob)):
+        if is_constant(key):
+            raise SiftedKeysError(
+                f"all bits of {name} key are equal: that is no key",
+                remedy="check what wrote the file; eight bits a byte need --format packed",
+            )
+    errors = sum(count_errors(alice, bob, ()))
+    if errors > _MOST_ERRORS * alice.bit_count:
+        raise InsecureRunError(
+            f"the keys differ in {errors / alice.bit_count:.1%} of their bits: no key",
+            remedy="check that both files hold the same detections in the same order",
+        )
+    progress = progress or SilentProgress()
+    progress.phase("kernels")
+    startup_seconds = _warm_up(terms, estimate or Estimate(errors, alice.bit_count))
+    progress.phase("key distillation")
+    n_x = () if estimate is None else (estimate.sample,)
+    m_x = () if estimate is None else (estimate.errors,)
+    count = (alice.bit_count,)
+    reference = ReferenceParty(terms, SiftedBlock(alice, count, n_x, m_x), workers=workers)
+    corrected = _Bob(terms, SiftedBlock(bob, count, n_x, m_x), alice, workers)
+    entropy = _SystemEntropy()
+    start = time.perf_counter()
+    distil(reference, corrected, entropy, entropy, lambda way, packet: progress.step())
+    seconds = time.perf_counter() - start
+    account = corrected.result
+    key: SecretBits | None = None
+    if account.reason is None:
+        if reference.key != corrected.key:
+            raise InsecureRunError("the parties' keys differ: this must not happen, report it")
+        key = reference.key
+    return Distilled(account, errors, corrected.residual_errors, seconds, startup_seconds, key)
+
+
+def _warm_up(terms: Terms, estimate: Estimate) -> float:
+    """Load the kernels that the distillation needs, on bits of no meaning; return seconds."""
+    start = time.perf_counter()
+    rate = estimate.rate
+    generator = np.random.default_rng(0)
+    bits = generator.integers(0, 2, _WARM_BITS, np.uint8)
+    wrong = (generator.random(_WARM_BITS) < min(rate, 0.11)).astype(np.uint8)
+    keys = [SecretBits(np.packbits(b).tobytes(), _WARM_BITS) for b in (bits, bits ^ wrong)]
+    method = choice.choose(terms.reconciliation, _WARM_BITS, estimate)
+    seed = bytes(32)
+    answerer = choice.answerer(method, keys[0], estimate, seed)
+    corrector = choice.corrector(method, keys[1], estimate, seed)
+    while (question := corrector.question()) is not None:
+        corrector.answer(answerer.answer(question))
+    family = amplifier(terms.amplification)
+    seed_bits = family.seed_bits(_WARM_BITS, _WARM_BITS // 2)
+    family.hash(keys[0], bytes((seed_bits + 7) // 8), _WARM_BITS // 2)
+    return time.perf_counter() - start
