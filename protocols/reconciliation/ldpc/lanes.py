@@ -58,7 +58,7 @@ class _LanesModel(models.PrimitiveModel):
 _LANES: Any = _LanesType("lanes")
 
 
-def _intrinsic(function: Callable[..., Any]) -> Any:
+def _intrinsic(function: Any) -> Any:
     """Let mypy forget the type of a function, which is that of what numba calls."""
     return intrinsic(function)
 

@@ -1,0 +1,99 @@
+"""Choose how many parities to ask for, from what is known of the errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from protocols.reconciliation.interface import Estimate
+from protocols.reconciliation.ldpc.codes import FRAMES, Ladder
+
+__all__ = [
+    "HIGHEST",
+    "Start",
+    "choose_frame",
+    "efficiency",
+    "entropy",
+    "further_rows",
+    "inverse_entropy",
+    "pilot",
+    "raised",
+    "start",
+]
+
+_LEAST = 4096
+HIGHEST = 0.115
+"""Rate of errors above which there are no codes."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a batch of frames starts: block rows `rows` of ladder number `ladder`."""
+
+    ladder: int
+    rows: int
+
+
+def entropy(rate: float) -> float:
+    """Return h(rate) in bits."""
+    if not 0 < rate < 1:
+        return 0.0
+    return -rate * math.log2(rate) - (1 - rate) * math.log2(1 - rate)
+
+
+def inverse_entropy(bits: float) -> float:
+    """Return the rate up to 1/2 of which h is `bits`, by halving."""
+    low, high = 0.0, 0.5
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if entropy(middle) < bits else (low, middle)
+    return low
+
+
+def choose_frame(size: int, estimate: Estimate, frame: int | None) -> int | None:
+    """Return the length of the frames for a block, or None where Cascade does better.
+
+    Parameters
+    ----------
+    size : int
+        Bits of the block.
+    estimate : Estimate
+    frame : int or None
+        The longest wanted; None leaves the choice.
+    """
+    if estimate.rate > HIGHEST or size < _LEAST:
+        return None
+    longest = frame or FRAMES[1]
+    fitting = [length for length in FRAMES if length <= min(longest, 2 * size)]
+    return fitting[-1] if fitting else FRAMES[0]
+
+
+def start(ladders: tuple[Ladder, ...], payload: int, rate: float) -> Start:
+    """Return the stage to start from for frames of `payload` bits and an error rate."""
+    z = ladders[0].z
+    wanted = efficiency(payload, rate) * payload * entropy(rate) / z
+    rows = max(1, round(wanted))
+    fitting = [index for index, ladder in enumerate(ladders) if ladder.first <= rows]
+    index = fitting[-1] if fitting else 0
+    return Start(index, min(max(rows, ladders[index].first), ladders[index].last))
+
+
+def efficiency(payload: int, rate: float) -> float:
+    """Return at which efficiency about half of the frames are decoded at once."""
+    return 1.2
+
+
+def further_rows(ladder: Ladder, rows: int, blind_round: int) -> int:
+    """Return the stage of the next blind round, the first being number 0."""
+    more = max(1, round(rows * (0.04, 0.04, 0.06, 0.10, 0.20)[blind_round]))
+    return min(ladder.last, rows + more)
+
+
+def pilot(frames: int) -> int:
+    """Return how many frames go ahead to learn the error rate for the others."""
+    return frames if frames < 8 else max(1, frames // 16)
+
+
+def raised(rate: float) -> float:
+    """Return the rate to try next, when a syndrome's weight tells no rate from 1/2."""
+    return min(HIGHEST, 2.5 * rate) if rate < HIGHEST else 0.5

@@ -1,0 +1,90 @@
+"""Bob's attempts at decoding one batch of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protocols.reconciliation.ldpc.code import Words
+from protocols.reconciliation.ldpc.decoder import Decoder, Effort
+from protocols.reconciliation.ldpc.progress import Batch
+from protocols.reconciliation.ldpc.side import Frames, Side
+
+__all__ = ["Attempt"]
+
+_FIRST = Effort(30)
+_AGAIN = Effort(60)
+_HARD = Effort(200, shift=3)
+
+
+class Attempt:
+    """Decode the frames of a batch, again with each further syndrome.
+
+    Parameters
+    ----------
+    side : Side
+        Whose frames are corrected.
+    batch : Batch
+
+    Attributes
+    ----------
+    batch : Batch
+    failed : bool array
+        Which of the batch's frames failed last.
+    """
+
+    def __init__(self, side: Side, batch: Batch) -> None:
+        self.batch = batch
+        self.failed = np.ones(batch.frames.size, np.bool_)
+        self._side = side
+        self._differences = np.empty((batch.frames.size, 0), np.uint64)
+
+    def forget_decoded(self) -> None:
+        """Keep what failed, after the batch has."""
+        self._differences = self._differences[self.failed]
+        self.failed = np.ones(len(self._differences), np.bool_)
+
+    def take(self, told: Words) -> None:
+        """Take Alice's newest syndromes of the batch's frames, frames × words."""
+        new = self._side.syndromes(self.batch) ^ told
+        self._differences = np.hstack([self._differences, new])
+
+    def decode(self, hard: bool) -> None:
+        """Correct the frames whose errors are found; `failed` has the others."""
+        batch, side = self.batch, self._side
+        decoder = Decoder(batch.ladder.code(batch.rows), side.known)
+        efforts = [_AGAIN if batch.before else _FIRST] + [_HARD] * hard
+        for effort in efforts:
+            tried = np.flatnonzero(self.failed)
+
+            def work(piece: slice, tried: Frames = tried, effort: Effort = effort) -> None:
+                chosen = tried[piece]
+                errors, iterations = decoder.decode(self._differences[chosen], effort)
+                side.frames[batch.frames[chosen]] ^= errors
+                self.failed[chosen] = iterations < 0
+
+            side.each_piece(work, tried.size)
+
+    def rate(self) -> tuple[float, bool]:
+        """Estimate the rate of errors from the weight of the syndromes.
+
+        A check of d bits of error rate q is odd with probability (1 − (1 − 2q)**d)/2.
+
+        Returns
+        -------
+        rate : float
+            At most 1/2.
+        sure : bool
+            Whether the weight tells the rate from 1/2.
+        """
+        batch, side = self.batch, self._side
+        code = batch.ladder.code(batch.rows)
+        filled = side.framing.payload / side.framing.frame
+        degrees = np.repeat(np.diff(code.starts) * filled, code.z) * 1.0
+        total = degrees.size * len(self._differences)
+        weight = int(np.bitwise_count(self._differences).sum(dtype=np.int64))
+        low, high = 0.0, 0.5
+        for _ in range(40):
+            middle = (low + high) / 2
+            odd = np.mean(1 - (1 - 2 * middle) ** degrees) / 2
+            low, high = (middle, high) if odd * total < weight else (low, middle)
+        return low, weight + 4 * np.sqrt(total) / 2 < total / 2
