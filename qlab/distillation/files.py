@@ -24,7 +24,7 @@ Format = Literal["bits", "packed"]
 """How a file holds its bits."""
 
 MOST_BITS = 1 << 28
-"""Bits of the longest block: 268 million, an hour of the fastest link; more would not fit memory."""
+"""Bits of the longest block; beyond, a lab computer runs out of memory."""
 
 _PIECE = 1 << 22
 _ZERO, _ONE, _LINE_FEED, _RETURN = b"01\n\r"

@@ -152,8 +152,8 @@ def distil_sifted(
         )
     if not alice.bit_count:
         raise SiftedKeysError("the keys are empty", remedy="name files of sifted bits")
-    for name, key in (("Alice's", alice), ("Bob's", bob)):
-        if is_constant(key):
+    for name, sifted in (("Alice's", alice), ("Bob's", bob)):
+        if is_constant(sifted):
             raise SiftedKeysError(
                 f"all bits of {name} key are equal: that is no key",
                 remedy="check what wrote the file; eight bits a byte need --format packed",
