@@ -5,14 +5,16 @@ and again from where it ended, since a simplex can collapse early. Nothing is ra
 
 Close to the largest loss with a key only settings close to the best give one, and beyond
 it there is no slope to follow. So the search comes from below: the best settings at a
-smaller loss still give a key at a little more, and the stride is halved until they do.
-What cannot be reached by strides of `_EDGE_DB` is out of reach.
+smaller loss are held while the loss grows, nearly as far as they give a key; there the
+best are looked for again, and so on. What is not reached when this gains less than
+`_EDGE_DB` is out of reach.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +30,7 @@ FARTHEST_DB = 200.0
 """Loss beyond which no reach is looked for."""
 
 _EDGE_DB = 2e-3
-_STRIDE_DB = 4.0
+_ADVANCE = 0.9  # of the way to where settings that are held end
 _COLD, _WARM = 0.5, 0.15  # sides of the first simplex, as logits
 _CLIMBS = 2  # from the best of the sender's starts
 _TOLERANCE = 1e-4  # of the rate
@@ -124,16 +126,25 @@ class _Path:
         if self.settings is None and not self._take(0.0, best_settings(self._case, 0.0)):
             self._edge_db = 0.0
             return None
-        stride = _STRIDE_DB
-        while self.loss_db < loss_db and self.settings:
-            ahead = min(loss_db, self.loss_db + stride)
-            if self._take(ahead, _best(self._case, ahead, [(self.settings, _WARM)])):
-                continue
-            stride /= 2
-            if stride < _EDGE_DB:
-                self._edge_db = self.loss_db
-                return None
-        return self.settings
+        while self.settings is not None:
+            before_db, ahead_db = self.loss_db, self._ahead(self.settings, loss_db)
+            self._take(ahead_db, _best(self._case, ahead_db, [(self.settings, _WARM)]))
+            if self.loss_db == loss_db:
+                return self.settings
+            if self.loss_db - before_db < _EDGE_DB:  # this summit ends: is there another?
+                ahead_db = min(loss_db, self.loss_db + _EDGE_DB)
+                if not self._take(ahead_db, best_settings(self._case, ahead_db)):
+                    break
+        self._edge_db = self.loss_db
+        return None
+
+    def _ahead(self, settings: Settings, loss_db: float) -> float:
+        """Return a loss up to `loss_db` at which settings that are held still give a key."""
+        worth_at = partial(worth, self._case, settings=settings)
+        if worth_at(loss_db) > 0:
+            return loss_db
+        end = largest(worth_at, self.loss_db, loss_db, 1.0)
+        return self.loss_db if end is None else self.loss_db + _ADVANCE * (end - self.loss_db)
 
     def _take(self, loss_db: float, found: Settings | None) -> bool:
         if found is None:

@@ -24,7 +24,7 @@ __all__ = ["EntangledPairs", "OneDecoy", "Sender", "SinglePhotons", "TwoDecoys"]
 
 _BRIGHTEST = 2.0
 """Mean photon or pair number that no optimum comes near."""
-_BASES = (0.05, 0.3, 0.6, 0.85, 0.95)
+_BASES = (0.01, 0.1, 0.3, 0.6, 0.85, 0.95)
 """Probabilities of the key basis to begin with: the shorter the block, the smaller."""
 
 
@@ -56,7 +56,7 @@ class OneDecoy:
     protocol: ClassVar[str] = "one-decoy"
     starts: ClassVar[tuple[Settings, ...]] = tuple(
         Settings((mu, mu * ratio), (p, 1 - p), (p_z, p_z))
-        for mu, ratio, p, p_z in product((0.3, 0.5), (0.2, 0.4), (0.25, 0.6, 0.85), _BASES)
+        for mu, ratio, p, p_z in product((0.3, 0.5), (0.12, 0.25, 0.4), (0.25, 0.6, 0.85), _BASES)
     )
 
     def answers(self, link: Link, loss_db: float, settings: Settings) -> Answers:
