@@ -11,12 +11,12 @@ from fractions import Fraction
 from protocols.authentication.polynomial import tag_bits
 from protocols.bb84.agreement import Agreement
 from protocols.bb84.finite_key import (
-    Bounds,
     Counts,
     Detectors,
     Security,
     Source,
     binary_entropy,
+    bound_at,
     choose_proof,
     least_bounds,
 )
@@ -231,26 +231,21 @@ def plan_length(
     )
     proof = choose_proof(protocol, security.eps_sec, False, detectors)
 
-    def found(counts: Counts) -> Bounds:
-        return least_bounds(proof, source, counts)
-
-    centre = found(mean)
-    steps = [found(moved) for moved in _steps(mean)]
-
-    def allowance(name: str) -> float:
-        middle = getattr(centre, name)
-        return margin * math.hypot(*(getattr(step, name) - middle for step in steps))
-
+    bound_at(proof, source.nominal, [float(p) for p in source.probabilities], mean).accepted()
+    centre = least_bounds(proof, source, mean)
+    steps = [least_bounds(proof, source, moved) for moved in _steps(mean)]
+    s_z0, s_z1, phi = (
+        centre[i] + sign * margin * math.hypot(*(step[i] - centre[i] for step in steps))
+        for i, sign in enumerate((-1, -1, 1))
+    )
     errors = sum(mean.m_z)
     worst = min(0.5, (errors + margin * math.sqrt(errors)) / n_z)
-    s_z1 = centre.s_z1_lower - allowance("s_z1_lower")
-    phi = centre.phi_z + allowance("phi_z")
-    if s_z1 <= 0 or phi >= 0.5:
+    if not (s_z1 > 0 and phi < 0.5):
         raise InsecureError("no key can be expected with this margin")
     agreement = Agreement(
         n_z,
         n_x,
-        max(0.0, centre.s_z0_lower - allowance("s_z0_lower")),
+        max(0.0, s_z0),
         s_z1,
         phi,
         math.ceil(efficiency * n_z * binary_entropy(worst)),

@@ -6,9 +6,11 @@ from protocols.bb84.finite_key.analysis import (
     Analysis,
     analyse,
     announcement_charge,
+    examine,
     verification_charge,
 )
-from protocols.bb84.finite_key.bounds import Bounds, bound_at, least_bounds, worst_bounds
+from protocols.bb84.finite_key.bounds import Bounds, bound_at
+from protocols.bb84.finite_key.box import least_bounds, worst_bounds
 from protocols.bb84.finite_key.former import PROOF, ObservedBounds, bounds
 from protocols.bb84.finite_key.inputs import (
     PROTOCOLS,
@@ -44,6 +46,7 @@ __all__ = [
     "bound_at",
     "bounds",
     "choose_proof",
+    "examine",
     "intensities_of",
     "least_bounds",
     "verification_charge",

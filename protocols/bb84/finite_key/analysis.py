@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from protocols.bb84.finite_key.bounds import least_bounds, worst_bounds
+from protocols.bb84.finite_key.box import least_bounds, worst_bounds
 from protocols.bb84.finite_key.inputs import KeyCounts, Security
 from protocols.bb84.finite_key.proofs import Proof, choose_proof
 from protocols.errors import InsecureError
@@ -17,6 +17,7 @@ __all__ = [
     "Analysis",
     "analyse",
     "announcement_charge",
+    "examine",
     "verification_charge",
 ]
 
@@ -26,16 +27,18 @@ VARIABLE_LENGTH = "variable-length"
 
 @dataclass(frozen=True)
 class Analysis:
-    """The result of `analyse`.
+    """What the counts of a block allow.
 
     Attributes
     ----------
     protocol : str
     length : int
-        Secret bits, at least 1.
+        Secret bits; 0 where no key can be given.
+    reason : str or None
+        Why none can.
     bounds : mapping of str to float
-        Every intermediate of the bound and every charge in bits, by name; where intensities
-        are intervals, at the worst of them.
+        Every intermediate of the bound and every charge in bits, by name, as far as they
+        go; where intensities are intervals, at the worst of them.
     proof : str
         The proof's citation.
     assumptions : tuple of str
@@ -49,6 +52,7 @@ class Analysis:
 
     protocol: str
     length: int
+    reason: str | None
     bounds: Mapping[str, float]
     proof: str
     assumptions: tuple[str, ...]
@@ -59,8 +63,8 @@ class Analysis:
     leak_ec: int
 
 
-def analyse(block: KeyCounts, variable_length: bool = False) -> Analysis:
-    """Bound the secret length of one block from what was counted.
+def examine(block: KeyCounts, variable_length: bool = False) -> Analysis:
+    """Bound the secret length of one block from what was counted, be there a key or none.
 
     l = floor( s_z0 + s_z1 (1 − h(phi_z)) − leak_ec − announced − secrecy − verification )
 
@@ -75,41 +79,59 @@ def analyse(block: KeyCounts, variable_length: bool = False) -> Analysis:
 
     Raises
     ------
+    ParameterError
+        No proof here covers the case.
+    """
+    proof = choose_proof(block.protocol, block.eps_sec, variable_length, block.detectors)
+    found, secret = worst_bounds(proof, block.source, block.counts)
+    s_z0, s_z1, phi = least_bounds(proof, block.source, block.counts)
+    announced = announcement_charge(proof, len(block.n_z), sum(block.n_z))
+    charges = {
+        "leak_ec": float(block.leak_ec),
+        "announced_bits": float(block.announced_bits + announced),
+        "secrecy_bits": proof.secrecy_bits,
+        "verification_bits": verification_charge(block.security, block.tag_bits),
+    }
+    terms, reason, length = dict(found.terms), found.refusal, 0
+    if reason is None and secret == -math.inf:
+        reason = "no key can be proven for all of the stated intensities"
+    if reason is None:
+        terms["secret"] = min(secret, sum(block.n_z))
+        length = math.floor(terms["secret"] - sum(charges.values()))
+    if reason is None and length <= 0:
+        reason = (
+            f"the bound leaves no secret bit ({length}): phase error rate up to"
+            f" {found.phi_z:.3g}, {block.leak_ec} bits disclosed"
+        )
+    return Analysis(
+        protocol=block.protocol,
+        length=max(0, length),
+        reason=reason,
+        bounds=terms | charges,
+        proof=proof.citation,
+        assumptions=proof.assumptions,
+        length_rule=VARIABLE_LENGTH if variable_length else FIXED_LENGTH,
+        s_z0_lower=s_z0,
+        s_z1_lower=s_z1,
+        phi_z=phi,
+        leak_ec=block.leak_ec,
+    )
+
+
+def analyse(block: KeyCounts, variable_length: bool = False) -> Analysis:
+    """Do as `examine`, but raise where no key can be given.
+
+    Raises
+    ------
     InsecureError
         No key can be given; the message says why.
     ParameterError
         No proof here covers the case.
     """
-    proof = choose_proof(block.protocol, block.eps_sec, variable_length, block.detectors)
-    source, counts = block.source, block.counts
-    found, secret = worst_bounds(proof, source, counts)
-    charges = {
-        "leak_ec": float(block.leak_ec),
-        "announced_bits": float(
-            block.announced_bits + announcement_charge(proof, len(block.n_z), sum(block.n_z))
-        ),
-        "secrecy_bits": proof.secrecy_bits,
-        "verification_bits": verification_charge(block.security, block.tag_bits),
-    }
-    length = math.floor(min(secret, sum(block.n_z)) - sum(charges.values()))
-    if length <= 0:
-        raise InsecureError(
-            f"the bound leaves no secret bit ({length}): phase error rate up to {found.phi_z:.3g},"
-            f" {block.leak_ec} bits disclosed"
-        )
-    least = least_bounds(proof, source, counts)
-    return Analysis(
-        block.protocol,
-        length,
-        {**found.terms, "secret": secret, **charges},
-        proof.citation,
-        proof.assumptions,
-        VARIABLE_LENGTH if variable_length else FIXED_LENGTH,
-        least.s_z0_lower,
-        least.s_z1_lower,
-        least.phi_z,
-        block.leak_ec,
-    )
+    found = examine(block, variable_length)
+    if found.reason is not None:
+        raise InsecureError(found.reason)
+    return found
 
 
 def announcement_charge(proof: Proof, intensities: int, n_z: int) -> int:

@@ -26,6 +26,7 @@ Intensity = float | tuple[float, float]
 """A mean photon number, or the interval that it lies in."""
 
 _MOST_PHOTONS = 100.0
+_LEAST_PROBABILITY = 1e-9
 _MOST_COUNTS = 2**53  # above, a float does not hold every integer
 
 
@@ -89,14 +90,14 @@ class Source:
             )
         if len(lows) == 2 and lows[1] <= 0:
             raise ParameterError("intensities: the weaker of two must be positive")
-        if len(lows) == 3 and lows[0] <= highs[1] + highs[2]:
+        if len(lows) == 3 and lows[0] - highs[1] - highs[2] <= 0:
             raise ParameterError(
                 "intensities: of three the strongest must exceed the sum of the others"
             )
 
     def _check_probabilities(self) -> None:
-        if not all(0 < p < 1 for p in self.probabilities):
-            raise ParameterError("probabilities: each must lie between 0 and 1")
+        if not all(_LEAST_PROBABILITY <= p < 1 for p in self.probabilities):
+            raise ParameterError("probabilities: each must lie between 0 and 1, and not below 1e-9")
         if not abs(sum(map(float, self.probabilities)) - 1) <= 1e-9:
             raise ParameterError(
                 f"probabilities: their sum is {float(sum(self.probabilities)):g}, not 1"

@@ -1,15 +1,17 @@
 """How many phase errors the key's single photons may have, by three proofs.
 
-Each takes bounds on the single photons of both bases and gives every term of its bound on
-the phase error rate, the last of them, ``phi_z``, being that bound. In all three phi_z never
-falls with v_x1, and never grows with s_z1 and s_x1.
+Each takes bounds on the single photons of both bases, of which there are some, and gives
+every term of its bound on the phase error rate as far as they go; the last, ``phi_z``, is that
+bound, and no key comes of 1/2 or more. In all three phi_z never falls with v_x1, and never
+grows with s_z1 and s_x1.
 
 References
 ----------
 C. C. W. Lim et al., Phys. Rev. A 89, 022307 (2014), "Lim".
 M. Tomamichel, C. C. W. Lim, N. Gisin, R. Renner, Nat. Commun. 3, 634 (2012), "Tomamichel".
 D. Tupkary, S. Nahar, P. Sinha, N. Lütkenhaus, Quantum 9, 1937 (2025), arXiv 2408.17349,
-"Tupkary"; its terms also as in the authors' program for the paper's figures.
+"Tupkary", with the authors' program for the paper's figures (Optical-Quantum-Communication-
+Theory/Phase-error-rate-estimation-in-QKD-with-imperfect-detectors, commit 196394c).
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from dataclasses import dataclass
 from protocols.bb84.finite_key.decoys import SinglePhotons
 from protocols.bb84.finite_key.inputs import Detectors
 from protocols.bb84.finite_key.statistics import binomial, gamma, serfling
-from protocols.errors import InsecureError
 
 __all__ = ["Budget", "by_gamma", "by_imperfect_detectors", "by_sampling", "mismatch"]
 
@@ -31,11 +32,12 @@ def by_gamma(photons: SinglePhotons[float], eps_sec: float, events: int) -> dict
     Less than one error proven is taken as one, since gamma needs a rate.
     """
     errors = max(1.0, photons.v_x1_upper)
-    rate = _rate(errors, photons)
+    rate = errors / photons.s_x1_lower
+    terms = {"v_x1_upper": errors, "x_error_rate": rate}
+    if rate >= 0.5:
+        return {**terms, "phi_z": rate}
     excess = gamma(eps_sec, rate, photons.s_x1_lower, photons.s_z1_lower, events)
-    return _refuse_half(
-        {"v_x1_upper": errors, "x_error_rate": rate, "gamma": excess, "phi_z": rate + excess}
-    )
+    return {**terms, "gamma": excess, "phi_z": rate + excess}
 
 
 def by_sampling(photons: SinglePhotons[float], eps_sec: float) -> dict[str, float]:
@@ -44,17 +46,17 @@ def by_sampling(photons: SinglePhotons[float], eps_sec: float) -> dict[str, floa
     mu = sqrt( (n + k)(k + 1)/(n k²) · ln(4/eps_sec) ). Two smoothings of eps_sec/4 and
     privacy amplification of eps_sec/2 make up eps_sec.
     """
-    rate = _rate(photons.v_x1_upper, photons)
+    rate = photons.v_x1_upper / photons.s_x1_lower
     excess = serfling(photons.s_z1_lower, photons.s_x1_lower, 2 * math.log(4 / eps_sec))
-    return _refuse_half({"x_error_rate": rate, "mu": excess, "phi_z": rate + excess})
+    return {"x_error_rate": rate, "mu": excess, "phi_z": rate + excess}
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How eps_sec = 2 eps_AT + eps_PA is spent (Tupkary, Theorems 1 and 4).
+    """How eps_sec = 2 eps_AT + eps_PA is spent (Tupkary).
 
-    A third goes to privacy amplification; the square of eps_AT is shared evenly by all
-    events that may fail.
+    A third goes to privacy amplification; the square of eps_AT is the probability that any
+    bound fails, shared evenly by all of them.
 
     Attributes
     ----------
@@ -90,13 +92,13 @@ def mismatch(detectors: Detectors | None) -> tuple[float, float]:
     """Return delta_1 and delta_2, how far detectors may be from loss alike in both bases.
 
     With r the lowest over the highest efficiency, d and D the lowest and highest dark count
-    probability, and A = 1 − (1−d)², B = 1 − (1−D)² (Tupkary, the section on detectors that
-    are only known to lie in a range)::
+    probability, and A = 1 − (1−d)², B = 1 − (1−D)², for detectors known to lie in a range
+    and not swapped at random (Tupkary; computeDeltaOne and computeDeltaTwo of the program)::
 
-        delta_1 = max( (1 − A/B) · D (2 − d) / A,  4 (1 − sqrt(r)) )
-        delta_2 = max( 1 − A/B,  1 − r )
+        delta_1 = max( (1 − A/B) D (2 − d) / A,  4 (1 − sqrt(1 − (1−d)² (1−r))) )
+        delta_2 = max( 1 − A/B,  (1−d)² (1−r) )
 
-    A factor (1−d)² of 1 − r, which only lowers both, is left out.
+    The factors (1−d)², which only lower both, are taken as 1.
     """
     if detectors is None or detectors.alike:
         return 0.0, 0.0
@@ -113,12 +115,12 @@ def mismatch(detectors: Detectors | None) -> tuple[float, float]:
 def by_imperfect_detectors(
     photons: SinglePhotons[float], budget: Budget, detectors: Detectors | None
 ) -> dict[str, float]:
-    """Bound by (e + gamma_0 + delta_1 + gamma_1) / (1 − delta_2 − gamma_2) (Tupkary, Eq. 24).
+    """Bound by (e + gamma_0 + delta_1 + gamma_1) / (1 − delta_2 − gamma_2) (Tupkary).
 
     gamma_0 is Serfling's, gamma_1 and gamma_2 are binomial; the latter and the deltas are 0
     for detectors that are alike.
     """
-    rate = _rate(max(0.0, photons.v_x1_upper), photons)
+    rate = max(0.0, photons.v_x1_upper) / photons.s_x1_lower
     kept, tested = photons.s_z1_lower, photons.s_x1_lower
     delta_1, delta_2 = mismatch(detectors)
     terms = {
@@ -129,22 +131,6 @@ def by_imperfect_detectors(
         "gamma_1": binomial(kept, delta_1, budget.log_inverse),
         "gamma_2": binomial(kept, delta_2, budget.log_inverse),
     }
-    left = 1 - terms["delta_2"] - terms["gamma_2"]
-    if left <= 0:
-        raise InsecureError("detectors this different may hide any phase error")
     above = rate + terms["gamma_serfling"] + terms["delta_1"] + terms["gamma_1"]
-    return _refuse_half({**terms, "phi_z": above / left})
-
-
-def _rate(errors: float, photons: SinglePhotons[float]) -> float:
-    for count, basis in ((photons.s_z1_lower, "key"), (photons.s_x1_lower, "test")):
-        if count <= 0:
-            raise InsecureError(f"no single-photon detection can be proven in the {basis} basis")
-    return _refuse_half({"phi_z": errors / photons.s_x1_lower})["phi_z"]
-
-
-def _refuse_half(terms: dict[str, float]) -> dict[str, float]:
-    phi = terms["phi_z"]
-    if not phi < 0.5:
-        raise InsecureError(f"the phase error rate may be {min(phi, 1):.3g}, at or above 1/2")
-    return terms
+    below = 1 - terms["delta_2"] - terms["gamma_2"]
+    return {**terms, "phi_z": above / below if below > 0 else math.inf}

@@ -48,8 +48,7 @@ def serfling(kept: float, tested: float, log_inverse: float) -> float:
     log_inverse : float
         ln(1/eps).
     """
-    n, k = kept, tested
-    return math.sqrt((n + k) * (k + 1) / (n * k * k) * log_inverse / 2)
+    return math.sqrt((1 / kept + 1 / tested) * (1 + 1 / tested) * log_inverse / 2)
 
 
 def binomial(count: float, rate: float, log_inverse: float) -> float:
@@ -79,7 +78,7 @@ def gamma(eps_sec: float, rate: float, x: float, z: float, events: int) -> float
     events : int
         By which eps_sec is divided: 19 for one decoy, 21 for two.
     """
-    scale = (x + z) / (x * z)
+    scale = 1 / x + 1 / z
     spread = (1 - rate) * rate
     bits = math.log2(scale / spread) + 2 * math.log2(events / eps_sec)
     return math.sqrt(scale * spread / math.log(2) * max(bits, math.log2(math.e)))

@@ -9,6 +9,7 @@ from qlab.cli.lazy import LazyGroup
 __all__ = ["key"]
 
 _COMMANDS: dict[str, tuple[str, str]] = {
+    "length": ("qlab.cli.key.length:length", "Bound the secret length of a block."),
     "distill": ("qlab.cli.key.distill:distill", "Distil sifted keys into a secret key."),
     "pair": ("qlab.cli.key.pair:pair", "Make and import what two stations share."),
     "list": ("qlab.cli.key.listing:listing", "List the keys of the store."),

@@ -185,6 +185,7 @@ def observed(agreement: Agreement, **changes: float) -> Analysis:
     worst = Analysis(
         protocol=agreement.protocol,
         length=agreement.length,
+        reason=None,
         bounds={},
         proof="",
         assumptions=(),
