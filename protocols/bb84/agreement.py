@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from protocols.bb84.finite_key import (
     Analysis,
     Detectors,
-    ObservedBounds,
     Proof,
     Security,
     announcement_charge,
@@ -103,7 +102,7 @@ def check_sizes(agreement: Agreement, n_z: int, n_x: int) -> None:
         raise InsecureError(f"{n_x} bits in the test basis, fewer than the {agreement.n_x} agreed")
 
 
-def check_acceptance(agreement: Agreement, found: Analysis | ObservedBounds) -> None:
+def check_acceptance(agreement: Agreement, found: Analysis) -> None:
     """Raise InsecureError if a block's bounds miss an agreed threshold.
 
     Meeting all of them implies that the length bound at the observed values is at least the

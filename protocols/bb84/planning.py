@@ -231,7 +231,7 @@ def plan_length(
     )
     proof = choose_proof(protocol, security.eps_sec, False, detectors)
 
-    bound_at(proof, source.nominal, [float(p) for p in source.probabilities], mean).accepted()
+    bound_at(proof, source.nominal, [float(p) for p in source.probabilities], mean)  # may refuse
     centre = least_bounds(proof, source, mean)
     steps = [least_bounds(proof, source, moved) for moved in _steps(mean)]
     s_z0, s_z1, phi = (

@@ -11,7 +11,6 @@ from protocols.bb84.finite_key.analysis import (
 )
 from protocols.bb84.finite_key.bounds import Bounds, bound_at
 from protocols.bb84.finite_key.box import least_bounds, worst_bounds
-from protocols.bb84.finite_key.former import PROOF, ObservedBounds, bounds
 from protocols.bb84.finite_key.inputs import (
     PROTOCOLS,
     Counts,
@@ -27,7 +26,6 @@ from protocols.bb84.finite_key.statistics import binary_entropy
 
 __all__ = [
     "FIXED_LENGTH",
-    "PROOF",
     "PROTOCOLS",
     "VARIABLE_LENGTH",
     "Analysis",
@@ -36,7 +34,6 @@ __all__ = [
     "Detectors",
     "Intensity",
     "KeyCounts",
-    "ObservedBounds",
     "Proof",
     "Security",
     "Source",
@@ -44,7 +41,6 @@ __all__ = [
     "announcement_charge",
     "binary_entropy",
     "bound_at",
-    "bounds",
     "choose_proof",
     "examine",
     "intensities_of",

@@ -56,24 +56,21 @@ class Bounds:
             return -math.inf
         return self.s_z0_lower + self.s_z1_lower * (1 - binary_entropy(self.phi_z))
 
-    def accepted(self) -> Bounds:
-        """Return these.
-
-        Raises
-        ------
-        InsecureError
-            No key can come of them.
-        """
-        if self.refusal is not None:
-            raise InsecureError(self.refusal)
-        return self
-
 
 def bound_at(
     proof: Proof, intensities: Sequence[float], probabilities: Sequence[float], counts: Counts
 ) -> Bounds:
-    """Apply a proof to a block at known intensities."""
-    return bounds_of_cell(proof, proof.photons(intensities, probabilities, counts), counts)
+    """Apply a proof to a block at known intensities.
+
+    Raises
+    ------
+    InsecureError
+        No single photon can be proven in either basis, or phi_z reaches 1/2.
+    """
+    found = bounds_of_cell(proof, proof.photons(intensities, probabilities, counts), counts)
+    if found.refusal is not None:
+        raise InsecureError(found.refusal)
+    return found
 
 
 def bounds_of_cell(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from protocols.bb84.finite_key.bounds import Bounds, bound_at, bounds_of_cell
+from protocols.bb84.finite_key.bounds import Bounds, bounds_of_cell
 from protocols.bb84.finite_key.enclosure import Enclosure, Real
 from protocols.bb84.finite_key.inputs import Counts, Source
 from protocols.bb84.finite_key.proofs import Proof
@@ -104,7 +104,8 @@ class _Search:
     counts: Counts
 
     def at(self, intensities: Sequence[float]) -> Bounds:
-        return bound_at(self.proof, intensities, self.probabilities, self.counts)
+        found = self.proof.photons(intensities, self.probabilities, self.counts)
+        return bounds_of_cell(self.proof, found, self.counts)
 
     def least(self, low: Floats, high: Floats) -> Floats:
         """Return a lower bound on the value in every cell."""
