@@ -1,0 +1,140 @@
+"""The decoder against brute force, against its rule written plainly, and on hopeless frames."""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ldpc_bench import code_of, packed, small_code, unpacked
+
+from protocols.errors import ParameterError
+from protocols.reconciliation.ldpc.code import Code
+from protocols.reconciliation.ldpc.decoder import Decoder, Effort, reliability
+
+NOTHING = np.array([], np.int64)
+
+
+def errors_of(code: Code, rate: float, frames: int, seed: int) -> npt.NDArray[np.uint64]:
+    rng = np.random.default_rng(seed)
+    return packed((rng.random((frames, code.bits)) < rate).astype(np.uint8))
+
+
+def test_the_likeliest_errors_are_found_where_they_are_few() -> None:
+    """All patterns of one error and 3000 of two, against a search through all of up to two."""
+    code = small_code(64, 8, 6, 3)
+    columns = [int.from_bytes(np.packbits(column).tobytes(), "big") for column in code.dense().T]
+    lightest: dict[int, tuple[int, ...] | None] = {0: ()}
+    for weight in (1, 2):
+        found: dict[int, tuple[int, ...] | None] = {}
+        for at in itertools.combinations(range(code.bits), weight):
+            syndrome = 0
+            for bit in at:
+                syndrome ^= columns[bit]
+            found[syndrome] = None if syndrome in found else at
+        for syndrome, at in found.items():
+            lightest.setdefault(syndrome, at)
+    pairs = np.random.default_rng(2).integers(0, code.bits, (3000, 2))
+    patterns = [(i,) for i in range(code.bits)] + [(int(a), int(b)) for a, b in pairs if a != b]
+    bits = np.zeros((len(patterns), code.bits), np.uint8)
+    for row, at in zip(bits, patterns, strict=True):
+        row[list(at)] = 1
+    syndromes = code.syndromes(packed(bits))
+    errors, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(50, reliability(0.01)))
+    assert (iterations > 0).all()
+    for found, syndrome in zip(unpacked(errors), unpacked(syndromes), strict=True):
+        best = lightest[int.from_bytes(np.packbits(syndrome).tobytes(), "big")]
+        if best is not None:
+            assert tuple(np.flatnonzero(found)) == best
+
+
+def doubt(size: int) -> int:
+    return max(17 - size, 4 * (12 - size), 16 * (8 - size), 0)
+
+
+def trust(total: int) -> int:
+    return 2 + (8 - total.bit_length()) + (8 - min(255, total + total // 2).bit_length())
+
+
+def plainly(
+    code: Code, syndrome: npt.NDArray[np.uint8], known: set[int], effort: Effort
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Decode one frame bit by bit, as the module says it is done."""
+    values = [127 if bit // 64 in known else effort.prior for bit in range(code.bits)]
+    told: dict[tuple[int, int], int] = {}
+    matrix = code.dense()
+    for iteration in range(effort.iterations):
+        for check in range(code.checks):
+            bits = np.flatnonzero(matrix[check])
+            seen = [max(-128, min(127, values[b] - told.get((check, b), 0))) for b in bits]
+            least = min(127, *(abs(x) for x in seen))
+            total = min(255, sum(doubt(abs(x)) for x in seen))
+            for bit, x in zip(bits, seen, strict=True):
+                odd = (sum(y < 0 for y in seen) - (x < 0) + int(syndrome[check])) % 2
+                if abs(x) == least:
+                    size = trust(max(0, total - doubt(least)))
+                else:
+                    size = min(least, trust(total))
+                told[check, int(bit)] = -size if odd else size
+                values[bit] = max(-128, min(127, x + told[check, int(bit)]))
+        found = np.array([value < 0 for value in values])
+        if (matrix @ found % 2 == syndrome).all():
+            return found, iteration + 1
+    return np.zeros(code.bits, np.bool_), -1
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), rate=st.floats(0.01, 0.12), shortened=st.booleans())
+def test_every_byte_is_that_of_the_rule(seed: int, rate: float, shortened: bool) -> None:
+    code = small_code(64, 8, 4, 3, seed)
+    errors = errors_of(code, rate, 2, seed)
+    known = [2, 5] if shortened else []
+    errors[:, known] = 0
+    syndromes = code.syndromes(errors)
+    effort = Effort(6, reliability(rate))
+    found, iterations = Decoder(code, np.array(known, np.int64)).decode(syndromes, effort)
+    for frame in range(2):
+        expected = plainly(code, unpacked(syndromes)[frame], set(known), effort)
+        assert iterations[frame] == expected[1]
+        assert (unpacked(found)[frame] == expected[0]).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), rate=st.floats(0.0, 0.5), z=st.sampled_from([64, 256]))
+def test_what_is_found_has_the_syndrome_and_else_nothing_is(seed: int, rate: float, z: int) -> None:
+    code = small_code(z, 12, 5, 3, seed)
+    syndromes = code.syndromes(errors_of(code, rate, 8, seed))
+    found, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(20, 8))
+    good = iterations > 0
+    assert (code.syndromes(found)[good] == syndromes[good]).all()
+    assert not found[~good].any()
+
+
+def test_a_syndrome_that_no_errors_have_is_given_up() -> None:
+    code = code_of("twice", 64, 2, [{0: 0, 1: 3}, {0: 0, 1: 3}])
+    syndromes = np.array([[1, 0]], np.uint64)
+    found, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(30, 8))
+    assert iterations[0] == -1
+    assert not found.any()
+
+
+def test_frames_do_not_depend_on_each_other() -> None:
+    code = small_code(64, 16, 6, 3)
+    syndromes = code.syndromes(errors_of(code, 0.04, 20, 3))
+    decoder = Decoder(code, NOTHING)
+    together = decoder.decode(syndromes, Effort(20, 9))
+    for frame in range(20):
+        alone = decoder.decode(syndromes[frame : frame + 1], Effort(20, 9))
+        assert (alone[0][0] == together[0][frame]).all()
+        assert alone[1][0] == together[1][frame]
+
+
+def test_reliability_falls_with_the_rate() -> None:
+    values = [reliability(rate) for rate in (1e-9, 0.001, 0.01, 0.02, 0.05, 0.11, 0.4)]
+    assert values == [40, 20, 13, 11, 8, 6, 1]
+
+
+def test_circulants_must_fill_words() -> None:
+    with pytest.raises(ParameterError):
+        Decoder(small_code(32, 4, 3, 3), NOTHING)
