@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from protocols.distillation.account import Account
 from protocols.distillation.block import SiftedBlock, count_errors, is_constant
 from protocols.distillation.bound import Terms
 from protocols.distillation.correcting import CorrectingParty
@@ -20,87 +16,16 @@ from protocols.reconciliation import choice
 from protocols.reconciliation.interface import Estimate
 from protocols.secret import SecretBits
 from qlab.context import Progress, SilentProgress
+from qlab.distillation.entropy import SystemEntropy
 from qlab.distillation.errors import SiftedKeysError
+from qlab.distillation.results import Distilled
 from qlab.errors import InsecureRunError
 
-__all__ = ["Distilled", "distil_sifted"]
+__all__ = ["distil_sifted"]
 
 _MOST_ERRORS = 0.25
 """Error rate above which two keys are taken for unrelated."""
 _WARM_BITS = 20_000
-
-
-@dataclass(frozen=True)
-class Distilled:
-    """One block's result.
-
-    Attributes
-    ----------
-    account : Account
-        What the parties may tell.
-    errors : int
-        Bits in which the two sifted keys differ.
-    residual_errors : int or None
-        Bits in which they still differed after reconciliation, counted one by one; None
-        where it did not come to that.
-    seconds : float
-        From the sifted to the secret bits of both parties.
-    startup_seconds : float
-        Loading and compiling the kernels, before.
-    key : SecretBits or None
-        The key, where there is one.
-    """
-
-    account: Account
-    errors: int
-    residual_errors: int | None
-    seconds: float
-    startup_seconds: float
-    key: SecretBits | None = field(repr=False)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result for JSON, without the key."""
-        account = self.account
-        return {
-            "bits": account.bits,
-            "errors": self.errors,
-            "qber": self.errors / account.bits,
-            "sample_bits": account.sample_bits,
-            "sample_errors": account.sample_errors,
-            "reconciliation": account.reconciliation,
-            "leak_ec_bits": account.leak_ec_bits,
-            "leak_ec": vars(account.leak),
-            "efficiency": account.efficiency,
-            "wire_bits_alice": account.wire_bits_alice,
-            "wire_bits_bob": account.wire_bits_bob,
-            "residual_errors": self.residual_errors,
-            "verified": account.verified,
-            "tag_bits": account.tag_bits,
-            "bounds": dict(account.bounds) or None,
-            "amplification": account.amplification,
-            "secret_bits": account.secret_bits,
-            "net_secret_bits": account.net_secret_bits,
-            "no_key": account.reason,
-            "eps_sec": account.eps_sec,
-            "eps_cor": account.eps_cor,
-            "protocol": account.protocol,
-            "proof": account.proof,
-            "length_rule": account.length_rule,
-            "assumptions": list(account.assumptions),
-            "seconds": self.seconds,
-            "startup_seconds": self.startup_seconds,
-            "throughput_bps": account.bits / self.seconds if self.seconds > 0 else 0.0,
-            "secret_throughput_bps": account.secret_bits / self.seconds
-            if self.seconds > 0
-            else 0.0,
-        }
-
-
-class _SystemEntropy:
-    """The operating system's generator."""
-
-    def take(self, stream: str, count: int) -> bytes:
-        return os.urandom(count)
 
 
 class _Bob(CorrectingParty):
@@ -173,7 +98,7 @@ def distil_sifted(
     count = (alice.bit_count,)
     reference = ReferenceParty(terms, SiftedBlock(alice, count, n_x, m_x), workers=workers)
     corrected = _Bob(terms, SiftedBlock(bob, count, n_x, m_x), alice, workers)
-    entropy = _SystemEntropy()
+    entropy = SystemEntropy()
     start = time.perf_counter()
     distil(reference, corrected, entropy, entropy, lambda way, packet: progress.step())
     seconds = time.perf_counter() - start

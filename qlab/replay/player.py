@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from drivers.core.context import Entropy
 from drivers.core.link import Connect
 from protocols.secret import SecretBits
 from qlab.context import KeyFacts, Progress, RunContext, SeededEntropy, SilentProgress
 from qlab.errors import QlabError
-from qlab.experiments.interface import Experiment, experiment
+from qlab.experiments.interface import Experiment, RecordedData, experiment
 from qlab.provenance import platform_mark
 from qlab.replay.errors import Divergence, DivergenceError, JournalEndError
 from qlab.replay.journal import Journal
@@ -38,7 +39,13 @@ if TYPE_CHECKING:
 
     from qlab.station.connections import ForeignLibrary
 
-__all__ = ["ReplayReport", "reanalyse_run", "replay_run"]
+__all__ = [
+    "RecordedInputs",
+    "ReplayReport",
+    "reanalyse_run",
+    "recorded_inputs",
+    "replay_run",
+]
 
 #: How much floats may differ on another processor or with other libraries.
 _ELSEWHERE = 1e-9
@@ -179,6 +186,58 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
     RunFileError
         If the file cannot be believed or read.
     """
+    with RunFile.open(path) as run:
+        inputs = recorded_inputs(run)
+        ctx = RunContext(
+            station=inputs.station,
+            clock=ReplayClock(inputs.journal),
+            entropy=inputs.entropy,
+            recorder=_Nowhere(),
+            data=_Nowhere(),
+            keys=_Nowhere(),
+            progress=progress or SilentProgress(),
+        )
+        return inputs.planned.reanalyse(ctx, inputs.data)
+
+
+@dataclass(frozen=True)
+class RecordedInputs:
+    """What a recorded run gives to an analysis by the code as it is now.
+
+    Attributes
+    ----------
+    planned : Experiment
+        The experiment, set up as it was.
+    station : Station
+        Its station, without instruments.
+    journal : Journal
+        What the run exchanged.
+    entropy : Entropy
+        The run's random bytes.
+    data : RecordedData
+        Its data.
+    seed : int or None
+        What the random bytes were drawn from, if they were.
+    """
+
+    planned: Experiment
+    station: Station
+    journal: Journal
+    entropy: Entropy
+    data: RecordedData
+    seed: int | None
+
+
+def recorded_inputs(run: RunFile) -> RecordedInputs:
+    """Return what an analysis of an open run file starts from.
+
+    Raises
+    ------
+    RunFileError
+        If the file cannot be believed or read.
+    QlabError
+        If its station or experiment is unknown here.
+    """
 
     def no_instruments(name: str) -> Connect:
         def connect(address: str, line: object) -> Any:
@@ -186,23 +245,13 @@ def reanalyse_run(path: Path, progress: Progress | None = None) -> dict[str, Any
 
         return connect
 
-    with RunFile.open(path) as run:
-        planned, station = _rebuild(run, no_instruments)
-        journal = Journal(run, ended=True)
-        seed = _seed(run)
-        recorder = _Nowhere()
-        ctx = RunContext(
-            station=station,
-            clock=ReplayClock(journal),
-            entropy=SeededEntropy(seed, recorder)
-            if seed is not None
-            else ReplayEntropy(journal, None),
-            recorder=recorder,
-            data=_Nowhere(),
-            keys=_Nowhere(),
-            progress=progress or SilentProgress(),
-        )
-        return planned.reanalyse(ctx, _Recorded(run))
+    planned, station = _rebuild(run, no_instruments)
+    journal = Journal(run, ended=True)
+    seed = _seed(run)
+    entropy: Entropy = ReplayEntropy(journal, None)
+    if seed is not None:
+        entropy = SeededEntropy(seed, _Nowhere())
+    return RecordedInputs(planned, station, journal, entropy, _Recorded(run), seed)
 
 
 class _Nowhere:

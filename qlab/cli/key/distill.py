@@ -17,6 +17,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
+@click.argument("runs", nargs=-1, type=_FILE, metavar="[RUN.h5]...")
 @click.option("--alice", type=_FILE, help="Alice's sifted key, the reference.")
 @click.option("--bob", type=_FILE, help="Bob's sifted key, bit for bit of the same detections.")
 @click.option(
@@ -52,26 +53,38 @@ _FILE = click.Path(path_type=Path)
 @keys_option
 @json_option
 def distill(
+    runs: tuple[Path, ...],
     alice: Path | None,
     bob: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Distil sifted keys into a secret key.
+    """Distil recorded runs, or sifted keys from elsewhere, into one secret key.
 
-    Without --counts every bit is taken for a single photon's and the phase error rate for
+    The runs of a session add up to one block; no detection is used twice. Of sifted keys
+    without --counts every bit is taken for a single photon's and the phase error rate for
     the bit error rate; such a key enters no store.
 
-    Exit codes: 0 a key was made, 2 the files are no sifted keys, 7 no key can be given.
+    Exit codes: 0 a key was made, 2 the files make no sense together, 7 no key can be given,
+    8 a damaged file.
     """
-    from qlab.distillation.offline import distil_files
     from qlab.distillation.report import distillation_summary
     from qlab.errors import InsecureRunError, UsageError
 
-    if alice is None or bob is None:
-        raise UsageError("both keys are needed", remedy="qlab key distill --alice FILE --bob FILE")
+    if bool(runs) == (alice is not None or bob is not None) or (alice is None) != (bob is None):
+        raise UsageError(
+            "either runs or both parties' keys are distilled",
+            remedy="qlab key distill RUN.h5 ..., or qlab key distill --alice FILE --bob FILE",
+        )
     with run_progress() as progress:
-        results = distil_files(alice, bob, progress=progress, **options)
+        if alice is not None and bob is not None:
+            from qlab.distillation.offline import distil_files
+
+            results = distil_files(alice, bob, progress=progress, **options)
+        else:
+            from qlab.distillation.offline import distil_recorded
+
+            results = distil_recorded(runs, progress=progress, **options)
     emit("qlab.key.distill/1", results, lambda: distillation_summary(results), as_json)
     if results["no_key"]:
         raise InsecureRunError(f"no key can be given: {results['no_key']}")

@@ -90,7 +90,7 @@ class Bb84:
         """Send all blocks and distil a key from them."""
         options = self.options
         start_ns = ctx.clock.now_ns()
-        setup, hopeless = self._setup()
+        setup, hopeless = self.setup()
         alice, bob = Alice(setup), Bob(setup)
         acquisition = Acquisition(ctx, options)
         photons = acquisition.prepare()
@@ -123,21 +123,36 @@ class Bb84:
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Distil again from the recorded time tags."""
-        options = self.options
-        setup, hopeless = self._setup()
+        setup, hopeless = self.setup()
         alice, bob = Alice(setup), Bob(setup)
+        facts = self.add_recorded(ctx.entropy, recorded, alice, bob)
+        results = self._distil(ctx, alice, bob, facts, hopeless)
+        live_s = sum(f["live_s"] for f in facts)
+        return results | {"live_s": live_s}
+
+    def add_recorded(
+        self, entropy: Entropy, recorded: RecordedData, alice: Alice, bob: Bob
+    ) -> list[dict[str, Any]]:
+        """Add a recorded run's blocks to both parties, and return the facts of each.
+
+        Parameters
+        ----------
+        entropy : Entropy
+            The run's own streams, from their beginning.
+        recorded : RecordedData
+        alice, bob
+            Parties that have not started; several runs may be added one after another.
+        """
         ticks, lines = recorded.data("timestamps"), recorded.data("detectors")
         at = 0
         facts = []
         events = recorded.data("block_events").tolist()
-        for (plan, _), count in zip(self._sendings(ctx.entropy), events, strict=False):
+        for (plan, _), count in zip(self._sendings(entropy), events, strict=False):
             some, where = ticks[at : at + count], lines[at : at + count]
             at += count
-            block = detect(options, self._tick_s, plan, some, where)
-            facts.append(self._add(block, alice, bob, ctx.entropy))
-        results = self._distil(ctx, alice, bob, facts, hopeless)
-        live_s = sum(f["live_s"] for f in facts)
-        return results | {"live_s": live_s}
+            block = detect(self.options, self._tick_s, plan, some, where)
+            facts.append(self._add(block, alice, bob, entropy))
+        return facts
 
     def _sendings(self, entropy: Entropy) -> Iterator[tuple[BlockPlan, int]]:
         """Give each pattern as often as it is sent, with the number of the repetition."""
@@ -145,7 +160,7 @@ class Bb84:
             for repeat in range(self.options.pattern_repeats):
                 yield plan, repeat
 
-    def _setup(self) -> tuple[Setup, str | None]:
+    def setup(self) -> tuple[Setup, str | None]:
         """Plan the block and agree on sizes, thresholds and length, before any light.
 
         Returns also why no key can be expected, if so: then the run is a measurement.
