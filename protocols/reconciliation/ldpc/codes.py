@@ -1,11 +1,12 @@
-"""Our own family of codes: ladders, whose leak grows as their rows fall apart.
+"""Our own family of codes: ladders, whose leak grows row by row.
 
-A ladder is a quasi-cyclic code of constant length without punctured or filled-in bits. At
-its coarsest stage it has few long block rows. Each further stage takes one block row apart
-into two, which costs as many parities as the circulant has places: that is how the leak
-follows the error rate, and what a blind round discloses. The construction is known as row
-combining (Casado, Weng, Valle, Wesel, IEEE Trans. Commun. 57, 75, 2009) and, for
-syndromes, as LDPC accumulate codes (Varodayan, Aaron, Girod, Signal Process. 86, 3123, 2006).
+A ladder is a quasi-cyclic code of constant length without punctured or filled-in bits,
+whose block rows are disclosed in order. Its first rows are a code by themselves; each
+further row adds as many parities as the circulant has places, and what was disclosed
+before stays as it is. That is how the leak follows the error rate, and what a blind round
+discloses. It is the idea of raptor-like codes (Chen, Vakilinia, Divsalar, Wesel, IEEE
+Trans. Commun. 63, 1522, 2015) turned to syndromes, where an added check has no bit of its
+own.
 
 The tables beside this module are made by `protocols.reconciliation.ldpc.design`.
 """
@@ -19,7 +20,6 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.reconciliation.ldpc.code import Code
@@ -32,33 +32,26 @@ FRAMES = (16384, 65536, 1 << 20)
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """A code whose rows are disclosed in order, the later ones only when needed.
+    """A code whose block rows are disclosed in order, the later ones only when needed.
 
     Attributes
     ----------
     finest : Code
-        All block rows disclosed, in the order of disclosure.
+        All block rows, in the order of disclosure.
     first : int
-        Block rows of the coarsest stage; these are always disclosed.
-    parent : tuple of int
-        For each row from `first` on, the earlier row that holds its entries, too, until
-        the row itself is disclosed.
+        Block rows of the first stage; these are always disclosed.
     """
 
     finest: Code
     first: int
-    parent: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        rows = len(self.finest.starts) - 1
-        if self.first < 1 or self.first + len(self.parent) != rows:
-            raise ParameterError(f"{self.name}: {self.first} + {len(self.parent)} != {rows} rows")
-        if any(not 0 <= row < self.first + at for at, row in enumerate(self.parent)):
-            raise ParameterError(f"{self.name}: a row must fall out of an earlier one")
+        if not 1 <= self.first <= self.last:
+            raise ParameterError(f"{self.name}: {self.last} rows cannot begin with {self.first}")
 
     @property
     def name(self) -> str:
-        """Frame and coarsest leak, as in ``16384-23``."""
+        """Frame and first stage, as in ``16384-36``."""
         return self.finest.name
 
     @property
@@ -69,18 +62,15 @@ class Ladder:
     @property
     def frame(self) -> int:
         """Bits of a frame."""
-        return self.finest.z * self.finest.columns
+        return self.finest.bits
 
     @property
     def last(self) -> int:
-        """Block rows of the finest stage."""
-        return self.first + len(self.parent)
+        """Block rows of the last stage."""
+        return self.finest.rows
 
-    def fold(self, rows: int) -> npt.NDArray[np.int32]:
-        """Return, for each row of the finest stage, the row that holds it at stage `rows`.
-
-        The syndrome of a stage is the sum of the finest block syndromes over equal
-        entries.
+    def code(self, rows: int) -> Code:
+        """Return the code of the first `rows` block rows.
 
         Raises
         ------
@@ -89,30 +79,14 @@ class Ladder:
         """
         if not self.first <= rows <= self.last:
             raise ParameterError(f"{self.name} has stages {self.first} to {self.last}, not {rows}")
-        holder = np.arange(self.last, dtype=np.int32)
-        for row in range(rows, self.last):
-            holder[row] = holder[self.parent[row - self.first]]
-        return holder
-
-    def code(self, rows: int) -> Code:
-        """Return the code of the stage with `rows` block rows.
-
-        Raises
-        ------
-        ParameterError
-            There is no such stage.
-        """
-        holder = np.repeat(self.fold(rows), np.diff(self.finest.starts))
-        order = np.lexsort((self.finest.column, holder))
-        starts = np.zeros(rows + 1, np.int32)
-        np.cumsum(np.bincount(holder, minlength=rows), out=starts[1:])
+        entries = self.finest.starts[rows]
         return Code(
             name=f"{self.name}/{rows}",
             z=self.finest.z,
             columns=self.finest.columns,
-            starts=starts,
-            column=self.finest.column[order],
-            shift=self.finest.shift[order],
+            starts=self.finest.starts[: rows + 1],
+            column=self.finest.column[:entries],
+            shift=self.finest.shift[:entries],
         )
 
 
@@ -144,4 +118,4 @@ def _ladder(table: dict[str, Any]) -> Ladder:
         column=np.ascontiguousarray(entries[:, 0]),
         shift=np.ascontiguousarray(entries[:, 1]),
     )
-    return Ladder(finest=finest, first=table["first"], parent=tuple(table["parent"]))
+    return Ladder(finest=finest, first=table["first"])

@@ -1,1 +1,5 @@
-"""How our codes came about: degrees, protograph, shifts; see `python -m` of this package."""
+"""How our codes came about: recipe of degrees, protograph, shifts, table.
+
+``python -m protocols.reconciliation.ldpc.design 16384 > tables/16384.toml`` makes a table
+anew, bit for bit.
+"""

@@ -1,4 +1,4 @@
-"""How far each entry's circulant is turned: no cycle of four, few and weak ones of six.
+"""How far each entry's circulant is turned: no cycle of four if possible, few of six.
 
 Two entries of one block column in rows i and j, turned by a and b, lead from check x of row
 i to check x + a − b of row j. A walk of such steps that comes back to its check is a cycle;
@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from protocols.errors import ParameterError
 from protocols.generator import expand
 
 __all__ = ["turn"]
 
 _HEAVY = 8
-_FOUR = 1 << 60
+_FOUR = 1 << 40
 
 
 @njit(cache=True)
@@ -38,7 +37,7 @@ def _harm(
 ) -> None:
     """Add the harm of closing row i, for each of its turns, to row j turned by `turned`."""
     for a in range(count[i, j]):
-        cost[(turned + step[i, j, a]) % z] += _FOUR
+        cost[(turned + step[i, j, a]) % z] += _FOUR * weight[i, j, a]
     for k in range(count.shape[0]):
         if k in (i, j):
             continue
@@ -54,14 +53,10 @@ def turn(
     """Return the shift of every entry, in the order of `columns`.
 
     Columns are turned by descending degree, since these have least choice, and edge by
-    edge, each edge to the shift that closes the least harmful cycles of six and none of
-    four; ties by the generator.
-    A column's first shift is 0, which loses nothing: it only names the column's bits.
-
-    Raises
-    ------
-    ParameterError
-        The circulants are too small to avoid cycles of four.
+    edge, each edge to the shift that closes the least harmful cycles; one of four is worse
+    than any of six. Only the lowest leaks cannot do without cycles of four. Ties are broken
+    by the generator. A column's first shift is 0, which loses nothing: it only names the
+    column's bits.
     """
     shared = max(1, max(_meetings(columns, rows)))
     count = np.zeros((rows, rows), np.int64)
@@ -79,8 +74,6 @@ def turn(
                 _harm(column[edge], column[before], count, step, weight, z, turned[before], cost)
             least = np.flatnonzero(cost == cost.min())
             best = int(least[np.argmin(tie[edge][least])])
-            if cost[best] >= _FOUR:
-                raise ParameterError(f"circulants of {z} cannot avoid cycles of four")
             turned.append(best)
         heft = 4 ** (_HEAVY - min(len(column), _HEAVY))
         for row, a in zip(column, turned, strict=True):

@@ -1,118 +1,123 @@
-"""Where the entries go: which block columns meet in which block row, before any shifts.
+"""Where the entries go: which block columns meet in which block rows, before any shifts.
 
-A ladder is drawn at its coarsest stage, where rows are longest and cycles most frequent;
-finer stages take rows apart and can only lose cycles. All choices are made by integers
-and ties are broken by a specified generator, so the same seed gives the same graph on
-every machine.
+A ladder's first block rows join all columns, most of degree 3 and some of high degree, the
+hubs. Each row of a later stage joins many hubs and a few others, so that the degrees of the
+others, which decide the threshold, change slowly while the leak grows. All choices are made
+by integers and ties are broken by a specified generator, so the same seed gives the same
+graph on every machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.generator import expand
 
-__all__ = ["protograph", "split"]
+__all__ = ["Recipe", "protograph"]
 
 
-def protograph(degrees: Mapping[int, int], rows: int, seed: bytes) -> tuple[tuple[int, ...], ...]:
+@dataclass(frozen=True)
+class Recipe:
+    """What a ladder is made from.
+
+    Attributes
+    ----------
+    name : str
+        Names the ladder and seeds every choice.
+    z : int
+        Circulant size.
+    first, last : int
+        Block rows of the first and of the last stage.
+    twos, threes, fours, hubs : int
+        Block columns of degree 2, 3 and 4, and hubs. Those of degree 2 are fewer than the
+        first rows.
+    entries : int
+        Entries of all hubs in the first rows.
+    joined : tuple of int
+        How many columns of degree 2, 3 and 4 and how many hubs each later row joins.
+    """
+
+    name: str
+    z: int
+    first: int
+    last: int
+    twos: int
+    threes: int
+    fours: int
+    hubs: int
+    entries: int
+    joined: tuple[int, int, int, int]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.twos < self.first <= self.last:
+            raise ParameterError(f"{self.name}: degree 2 must stay below the first rows")
+        if not 4 * self.hubs < self.entries <= self.first * self.hubs:
+            raise ParameterError(f"{self.name}: hubs meet more than 4 rows, no row twice")
+        if any(not 0 <= few <= all_ for few, all_ in zip(self.joined, self.classes, strict=True)):
+            raise ParameterError(f"{self.name}: later rows cannot join {self.joined} columns")
+
+    @property
+    def classes(self) -> tuple[int, int, int, int]:
+        """Block columns of degree 2, 3 and 4, and hubs."""
+        return self.twos, self.threes, self.fours, self.hubs
+
+    @property
+    def columns(self) -> int:
+        """Block columns."""
+        return sum(self.classes)
+
+
+def protograph(recipe: Recipe) -> tuple[tuple[int, ...], ...]:
     """Return the block rows that each block column meets, columns by ascending degree.
 
-    Columns of degree 2 join row after row in a chain, so that they close no cycle among
-    themselves as long as there are fewer of them than rows. Every further entry goes to
-    the row which is shortest, then to the one which shares the fewest columns with the
-    rows that the column has already (progressive edge growth, on the protograph).
-
-    Parameters
-    ----------
-    degrees : mapping of int to int
-        How many block columns (value) have each degree (key, 2 or more).
-    rows : int
-        Block rows of the coarsest stage, not fewer than the highest degree.
-    seed : bytes
-        Breaks ties.
-
-    Raises
-    ------
-    ParameterError
-        A degree is below 2 or above the number of rows.
+    In the first rows, columns of degree 2 join row after row in a chain, so that they close
+    no cycle among themselves. Every further entry of a column goes to the row which is
+    shortest, then to the one which shares the fewest columns with the rows that the column
+    has already (progressive edge growth, on the protograph). Each later row joins, in every
+    class, the columns which have gained least so far, then those which share the fewest
+    rows with what the row has joined already.
     """
-    if not degrees or min(degrees) < 2 or max(degrees) > rows:
-        raise ParameterError(f"degrees must lie between 2 and the number of rows, {rows}")
-    sizes = [degree for degree in sorted(degrees) for _ in range(degrees[degree])]
-    ties = np.frombuffer(expand(seed, "protograph", 0, 4 * sum(sizes) * rows), ">u4")
-    ties = ties.reshape(-1, rows)
-    filled = [0] * rows
-    shared = [[0] * rows for _ in range(rows)]
-    columns = []
-    drawn = 0
-    for place, degree in enumerate(sizes):
-        chosen: list[int] = []
-        if degree == 2:
-            lap, at = divmod(place, rows)
-            chosen = [at, (at + lap + 1) % rows]
+    rows, columns = recipe.first, recipe.columns
+    least, more = divmod(recipe.entries, recipe.hubs)
+    degrees = [2] * recipe.twos + [3] * recipe.threes + [4] * recipe.fours
+    degrees += [least] * (recipe.hubs - more) + [least + 1] * more
+    ties = _Ties(recipe.name, max(rows, columns))
+    matrix = np.zeros((recipe.last, columns), np.int64)
+    base = matrix[:rows]
+    for place, degree in enumerate(degrees):
+        chosen = [place, place + 1] if degree == 2 else []
         while len(chosen) < degree:
-            tie = ties[drawn]
-            drawn += 1
-            chosen.append(
-                min(
-                    (row for row in range(rows) if row not in chosen),
-                    key=lambda row, chosen=chosen, tie=tie: (  # type: ignore[misc]
-                        filled[row],
-                        sum(shared[row][other] for other in chosen),
-                        int(tie[row]),
-                    ),
-                )
-            )
-        for row in chosen:
-            filled[row] += 1
-            for other in chosen:
-                shared[row][other] += row != other
-        columns.append(tuple(sorted(chosen)))
-    return tuple(columns)
+            shared = (base[chosen] @ base.T).sum(axis=0)
+            chosen.append(ties.least(base.sum(axis=1), shared, barred=chosen))
+        base[chosen, place] = 1
+    starts = np.cumsum((0, *recipe.classes))
+    for row in range(rows, recipe.last):
+        joined: list[int] = []
+        for lowest, highest, few in zip(starts, starts[1:], recipe.joined, strict=False):
+            gained = matrix[rows:row].sum(axis=0)
+            gained[:lowest] = gained[highest:] = recipe.last
+            for _ in range(few):
+                shared = (matrix[:row, joined].T @ matrix[:row]).sum(axis=0)
+                joined.append(ties.least(gained, shared, barred=joined))
+        matrix[row, joined] = 1
+    return tuple(tuple(np.flatnonzero(column).tolist()) for column in matrix.T)
 
 
-def split(columns: Sequence[Sequence[int]], rows: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Take every row apart into two, and say in which order that is disclosed.
+class _Ties:
+    """Choices of the least, by a specified generator where several are."""
 
-    Parameters
-    ----------
-    columns : sequence of sequence of int
-        As `protograph` returns them, columns by ascending degree.
-    rows : int
-        Block rows of the coarsest stage.
+    def __init__(self, name: str, width: int) -> None:
+        self._seed, self._width, self._drawn = name.encode(), width, 0
 
-    Returns
-    -------
-    half : tuple of int
-        For each entry in the order of `columns`, 0 if it stays in its row or 1 if it
-        leaves with the row's second half. Halves are of equal length and take alternate
-        columns, hence equal shares of every degree.
-    order : tuple of int
-        The rows in the order in which they are taken apart: first where the columns
-        have so far gained least.
-    """
-    seen = [0] * rows
-    half = []
-    leaving: list[list[int]] = [[] for _ in range(rows)]
-    for place, column in enumerate(columns):
-        for row in column:
-            which = (seen[row] + row) % 2
-            seen[row] += 1
-            half.append(which)
-            if which:
-                leaving[row].append(place)
-    gained = [0] * len(columns)
-    order: list[int] = []
-    while len(order) < rows:
-        row = min(
-            (row for row in range(rows) if row not in order),
-            key=lambda row: (sum(gained[place] for place in leaving[row]), row),
-        )
-        order.append(row)
-        for place, column in enumerate(columns):
-            gained[place] += row in column
-    return tuple(half), tuple(order)
+    def least(
+        self, first: npt.NDArray[np.int64], then: npt.NDArray[np.int64], barred: list[int]
+    ) -> int:
+        """Return where `first` is least, then `then`, among the places not barred."""
+        drawn = expand(self._seed, "ties", 4 * self._width * self._drawn, 4 * first.size)
+        self._drawn += 1
+        order = np.lexsort((np.frombuffer(drawn, ">u4"), then, first))
+        return next(int(place) for place in order if place not in barred)
