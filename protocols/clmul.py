@@ -9,20 +9,23 @@ kernel never meets a processor it was not made for.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-__all__ = ["INSTRUCTION", "byte_swap", "clmul", "clmul_portable"]
+__all__ = ["INSTRUCTION", "build_product", "clmul", "clmul_portable", "word_at"]
 
 _I8, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (8, 32, 64, 128))
 _PAIR = ir.VectorType(_I64, 2)
+_proxy: Any = cgutils.create_struct_proxy
 _intrinsic: Any = intrinsic  # typed as what numba calls, not as what kernels call
 
 
@@ -79,6 +82,11 @@ def _by_integers(builder: Any, a: Any, b: Any) -> Any:
     return total
 
 
+def build_product(builder: Any, a: Any, b: Any) -> Any:
+    """Emit `clmul` of two LLVM words as one 128-bit value, for intrinsics of other modules."""
+    return (_by_instruction if INSTRUCTION else _by_integers)(builder, a, b)
+
+
 def _product(multiply: Callable[[Any, Any, Any], Any]) -> Any:
     """Make a numba function of two words that returns the halves of their product."""
     words = types.UniTuple(types.uint64, 2)  # type: ignore[no-untyped-call]  # numba's
@@ -95,23 +103,27 @@ def _product(multiply: Callable[[Any, Any, Any], Any]) -> Any:
     return _intrinsic(product)
 
 
-def _byte_swap(context: Any, word: Any) -> Any:
+def _word_at(context: Any, octets: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bswap(arguments[0])
+        data = _proxy(octets)(context, builder, value=arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), _I64.as_pointer())
+        word = builder.load(place, align=1)
+        return builder.bswap(word) if sys.byteorder == "little" else word
 
-    return types.uint64(types.uint64), generate
+    return types.uint64(octets, types.intp), generate
 
 
 clmul_portable: Callable[[Word, Word], tuple[Word, Word]] = _product(_by_integers)
 """As `clmul`, by integer arithmetic that every processor has."""
 
-clmul: Callable[[Word, Word], tuple[Word, Word]] = (
-    _product(_by_instruction) if INSTRUCTION else clmul_portable
-)
+clmul: Callable[[Word, Word], tuple[Word, Word]] = _product(build_product)
 """Return the high and the low half of the product of two polynomials over GF(2).
 
 Bit i of a word is the coefficient of x**i. To be called from numba kernels.
 """
 
-byte_swap: Callable[[Word], Word] = _intrinsic(_byte_swap)
-"""Return a word with its bytes in reverse order. To be called from numba kernels."""
+word_at: Callable[[npt.NDArray[np.uint8], int], Word] = _intrinsic(_word_at)
+"""Return the word whose big-endian bytes are in an array from an index on; nothing checks it.
+
+To be called from numba kernels.
+"""

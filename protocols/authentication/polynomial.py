@@ -23,7 +23,7 @@ import numpy.typing as npt
 from numba import njit
 
 from protocols.bits import check_packed
-from protocols.clmul import byte_swap, clmul
+from protocols.clmul import clmul, word_at
 from protocols.errors import ParameterError
 
 __all__ = [
@@ -141,9 +141,9 @@ def _powers(high: np.uint64, low: np.uint64) -> npt.NDArray[np.uint64]:
 
 @njit(cache=True, nogil=True)
 def _absorb(
-    powers: npt.NDArray[np.uint64], y1: np.uint64, y0: np.uint64, data: npt.NDArray[np.uint64]
+    powers: npt.NDArray[np.uint64], y1: np.uint64, y0: np.uint64, data: npt.NDArray[np.uint8]
 ) -> Word:
-    """Continue a sum with more words, each of them two little-endian halves.
+    """Continue a sum with more words.
 
     GHASH writes its polynomials with the first coefficient in the highest bit. The product
     of two reflected words is the reflected product divided by x, and `_reduce` divides by
@@ -151,14 +151,14 @@ def _absorb(
     (Gueron and Kounavis, Intel white paper 323640, 2010; RFC 8452, appendix A). The sum of
     `_STRIDE` products is reduced at once.
     """
-    count = data.size // 2
+    count = data.size // KEY_BYTES
     for start in range(0, count, _STRIDE):
         here = min(_STRIDE, count - start)
         at = _STRIDE - here
         w3 = w2 = w1 = w0 = m1 = m0 = np.uint64(0)
         for i in range(here):
-            x1 = byte_swap(data[2 * (start + i)]) ^ y1
-            x0 = byte_swap(data[2 * (start + i) + 1]) ^ y0
+            x1 = word_at(data, KEY_BYTES * (start + i)) ^ y1
+            x0 = word_at(data, KEY_BYTES * (start + i) + 8) ^ y0
             y1 = y0 = np.uint64(0)
             high, low = clmul(x1, powers[at + i, 0])
             w3, w2 = w3 ^ high, w2 ^ low
@@ -219,7 +219,7 @@ class PolynomialHash:
 
     def _after(self, data: bytes, start: int, count: int) -> Word:
         """Return the sum after more whole words."""
-        words = np.frombuffer(data, np.uint64, 2 * count, start)
+        words = np.frombuffer(data, np.uint8, KEY_BYTES * count, start)
         y1, y0 = _absorb(self._powers, *self._value, words)
         return np.uint64(y1), np.uint64(y0)
 

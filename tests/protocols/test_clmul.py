@@ -7,7 +7,7 @@ from numba import njit
 
 from protocols import clmul as module
 from protocols.authentication.polynomial import multiply
-from protocols.clmul import byte_swap, clmul, clmul_portable
+from protocols.clmul import clmul, clmul_portable, word_at
 
 WORD = st.integers(0, 2**64 - 1)
 
@@ -15,7 +15,7 @@ WORD = st.integers(0, 2**64 - 1)
 @njit
 def products(a: np.uint64, b: np.uint64) -> npt.NDArray[np.uint64]:
     first, second = clmul(a, b), clmul_portable(a, b)
-    return np.array([first[0], first[1], second[0], second[1], byte_swap(a)])
+    return np.array([first[0], first[1], second[0], second[1]])
 
 
 @settings(deadline=None, max_examples=500)  # the first call compiles
@@ -23,10 +23,21 @@ def products(a: np.uint64, b: np.uint64) -> npt.NDArray[np.uint64]:
 @example(2**64 - 1, 2**64 - 1)
 def test_both_kernels_follow_the_definition(a: int, b: int) -> None:
     product = multiply(a, b, degree=200)  # never reduced
-    high, low, portable_high, portable_low, swapped = products(np.uint64(a), np.uint64(b)).tolist()
+    high, low, portable_high, portable_low = products(np.uint64(a), np.uint64(b)).tolist()
     assert (high << 64) | low == product
     assert (portable_high << 64) | portable_low == product
-    assert swapped.to_bytes(8, "big") == a.to_bytes(8, "little")
+
+
+@njit
+def read(octets: npt.NDArray[np.uint8], at: int) -> np.uint64:
+    return word_at(octets, at)
+
+
+def test_words_are_read_from_any_byte() -> None:
+    data = bytes(range(1, 30))
+    for at in range(len(data) - 7):
+        word = int(read(np.frombuffer(data, np.uint8), at))
+        assert word.to_bytes(8, "big") == data[at : at + 8]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import fftconvolve
 
 from protocols.bits import BitArray, pack, unpack
 from protocols.errors import ParameterError
-from protocols.privacy_amplification import toeplitz
+from protocols.privacy_amplification import cantor, toeplitz, transform
 from protocols.privacy_amplification.toeplitz import seed_bits, toeplitz_hash
 from protocols.secret import SecretBits
 
@@ -24,19 +29,50 @@ def dense(key: np.ndarray, seed: np.ndarray, output_bits: int) -> np.ndarray:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 90), st.data(), st.sampled_from([4, 16, 1 << 19]))
-def test_the_hash_is_the_matrix_product(n: int, data: st.DataObject, block: int) -> None:
+@given(st.integers(1, 300), st.data())
+def test_the_hash_is_the_matrix_product(n: int, data: st.DataObject) -> None:
+    r = data.draw(st.integers(1, n))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    key = rng.integers(0, 2, n, dtype=np.uint8)
+    seed = rng.integers(0, 2, seed_bits(n, r), dtype=np.uint8)
+    assert (hashed(key, seed, r) == dense(key, seed, r)).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 2000), st.sampled_from([64, 192, 640]), st.data())
+def test_pieces_of_a_key_add_up(n: int, piece: int, data: st.DataObject) -> None:
     r = data.draw(st.integers(1, n))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     key = rng.integers(0, 2, n, dtype=np.uint8)
     seed = rng.integers(0, 2, seed_bits(n, r), dtype=np.uint8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toeplitz, "_BLOCK", block)
+        patch.setattr(toeplitz, "_plan", lambda n, r: (9, piece, -(-n // piece)))
         assert (hashed(key, seed, r) == dense(key, seed, r)).all()
 
 
-def test_long_blocks_are_exact() -> None:
-    """All ones is the worst case of rounding; the output is the seed's running parity."""
+@pytest.mark.parametrize(("n", "r"), [(20_000, 20_000), (1_000_003, 500_001), (1_000_000, 17)])
+def test_long_keys_agree_with_another_method(n: int, r: int) -> None:
+    """Sums of products by a floating-point transform; their errors stay far below 1/2."""
+    rng = np.random.default_rng(1)
+    key = rng.integers(0, 2, n, dtype=np.uint8)
+    seed = rng.integers(0, 2, seed_bits(n, r), dtype=np.uint8)
+    sums = fftconvolve(seed.astype(float), key.astype(float), mode="valid")
+    assert np.abs(sums - np.rint(sums)).max() < 1e-3
+    assert (hashed(key, seed, r) == np.rint(sums).astype(np.int64) % 2).all()
+
+
+@pytest.mark.parametrize(("n", "r"), [(2_700_000, 1_300_000), (9_000_001, 4_400_003)])
+def test_sparse_keys_add_up_shifted_seeds(n: int, r: int) -> None:
+    rng = np.random.default_rng(2)
+    ones = [0, n - 1, *rng.choice(np.arange(1, n - 1), 20, replace=False).tolist()]
+    key = np.zeros(n, np.uint8)
+    key[ones] = 1
+    seed = rng.integers(0, 2, seed_bits(n, r), dtype=np.uint8)
+    expected = np.bitwise_xor.reduce([seed[n - 1 - j :][:r] for j in ones])
+    assert (hashed(key, seed, r) == expected).all()
+
+
+def test_a_key_of_ones_gives_running_parities() -> None:
     n, r = 1_300_000, 600_000
     rng = np.random.default_rng(1)
     seed = rng.integers(0, 2, seed_bits(n, r), dtype=np.uint8)
@@ -45,6 +81,47 @@ def test_long_blocks_are_exact() -> None:
     assert (hashed(np.ones(n, np.uint8), seed, r) == expected).all()
     ones = hashed(np.ones(n, np.uint8), np.ones(n + r - 1, np.uint8), r)
     assert not ones.any()  # 1 300 000 ones each
+
+
+@pytest.mark.parametrize("n", [1000, 300_000, 3_000_000])
+def test_threads_change_nothing(n: int) -> None:
+    rng = np.random.default_rng(3)
+    r = n // 2
+    key = SecretBits(rng.bytes(n // 8), n)
+    seed = np.packbits(rng.integers(0, 2, seed_bits(n, r), dtype=np.uint8)).tobytes()
+    assert toeplitz_hash(key, seed, r, workers=3) == toeplitz_hash(key, seed, r)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10**9), st.floats(0, 1))
+def test_every_product_fits_its_transform(n: int, fraction: float) -> None:
+    r = max(1, min(n, int(fraction * n)))
+    m, piece, pieces = toeplitz._plan(n, r)
+    assert 2 * piece + r - 2 <= 1 << (m + 6)
+    assert (pieces - 1) * piece < n <= pieces * piece
+    assert transform.LEAST <= m <= cantor.LARGEST
+
+
+PORTABLE = """
+from protocols.clmul import INSTRUCTION
+from protocols.privacy_amplification.toeplitz import toeplitz_hash
+from protocols.secret import SecretBits
+assert INSTRUCTION is None
+data = bytes(i * i % 251 for i in range(15000))
+print(toeplitz_hash(SecretBits(data[:10000], 80000), data, 40001).reveal().hex())
+"""
+
+
+def test_the_hash_is_the_same_without_the_instruction() -> None:
+    """Compiled for a processor of no features."""
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", PORTABLE], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    data = bytes(i * i % 251 for i in range(15000))
+    here = toeplitz_hash(SecretBits(data[:10000], 80000), data, 40001)
+    assert done.stdout.strip() == here.reveal().hex()
 
 
 def test_pairs_collide_as_two_universality_demands() -> None:
