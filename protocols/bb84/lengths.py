@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from protocols.bb84.agreement import check_acceptance, check_sizes
 from protocols.bb84.distillation import Setup, require_phase_randomisation
-from protocols.bb84.finite_key import FIXED_LENGTH, Analysis, KeyCounts, analyse
+from protocols.bb84.finite_key import FIXED_LENGTH, KeyCounts, examine
 from protocols.distillation.bound import Tally, Terms, Verdict
 from protocols.errors import InsecureError
 from protocols.reconciliation.interface import Estimate
@@ -82,20 +82,16 @@ class FixedLength:
             announced,
             agreement.detectors,
         )
-        found: Analysis | None = None
-        reason = None
-        try:
-            found = analyse(block)
-        except InsecureError as error:
-            reason = str(error)
+        found = examine(block)
+        reason = found.reason
         try:
             require_phase_randomisation(setup)
             check_sizes(agreement, sum(tally.n_z), sum(tally.n_x))
-            if found is not None:
+            if reason is None:
                 check_acceptance(agreement, found)
         except InsecureError as error:
             reason = str(error)
-        bounds = {} if found is None else {**found.bounds, "length": found.length}
+        bounds = {**found.bounds, "length": found.length}
         return Verdict(agreement.length if reason is None else 0, reason, bounds)
 
 

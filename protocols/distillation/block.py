@@ -28,6 +28,8 @@ class SiftedBlock:
     marks : tuple of bytes
         For each intensity but the first, one packed bit for each bit of the key: whether it
         was sent at that intensity. Bob needs them to tell his errors apart.
+    expected : Estimate, optional
+        What both parties know of the errors from elsewhere; the test tells them otherwise.
     """
 
     key: SecretBits
@@ -35,6 +37,7 @@ class SiftedBlock:
     n_x: tuple[int, ...] = ()
     m_x: tuple[int, ...] = ()
     marks: tuple[bytes, ...] = field(default=(), repr=False)
+    expected: Estimate | None = None
 
     def __post_init__(self) -> None:
         if sum(self.n_z) != self.key.bit_count or min(self.n_z, default=-1) < 0:
@@ -45,8 +48,8 @@ class SiftedBlock:
 
     @property
     def estimate(self) -> Estimate:
-        """The errors of the test; of none where there was no test."""
-        return Estimate(sum(self.m_x), sum(self.n_x))
+        """The errors to expect; of no sample where there was no test."""
+        return self.expected or Estimate(sum(self.m_x), sum(self.n_x))
 
 
 def count_errors(

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from protocols.distillation.bound import AssumedSinglePhotons, Terms
+from protocols.authentication.polynomial import KEY_BYTES, polynomial_tag
+from protocols.bb84.counted import CountedKey
+from protocols.bb84.finite_key import KeyCounts
+from protocols.distillation.bound import AssumedSinglePhotons, Bound, Terms
 from protocols.privacy_amplification.choice import amplifier
 from protocols.reconciliation import choice
+from protocols.reconciliation.interface import Estimate
+from protocols.secret import SecretBits
 from qlab.context import Progress
+from qlab.counts import read_counts
 from qlab.distillation.files import Format, read_sifted
-from qlab.distillation.sifted import distil_sifted
+from qlab.distillation.results import Distilled
+from qlab.distillation.sifted import check_keys, distil_sifted
 from qlab.errors import UsageError
-from qlab.keystore import KeyStore
+from qlab.keystore import KeyRecord, KeyStore
 
 __all__ = ["distil_files", "distil_recorded", "require_methods"]
+
+
+_EPS_SEC, _EPS_COR = 1e-9, 1e-15
+
+ID_BITS = 64
+"""Length of the hash by which a sifted key is known again."""
 
 
 def require_methods(reconciliation: str, amplification: str) -> None:
@@ -51,25 +67,115 @@ def distil_files(
         The keys are unrelated.
     """
     require_methods(reconciliation, amplification)
+    if counts is None:
+        bound: Bound = _assumed(protocol, variable_length, eps_sec, eps_cor)
+    else:
+        bound = _counted(counts, protocol, variable_length, eps_sec, eps_cor)
+    ours, theirs = read_sifted(alice, file_format), read_sifted(bob, file_format)
+    store, key_id, estimate = KeyStore(keys), None, None
+    if isinstance(bound, CountedKey):
+        check_counts(bound.counts, check_keys(ours, theirs), ours.bit_count)
+        estimate = Estimate(sum(bound.counts.m_z), sum(bound.counts.n_z))
+        key_id = unused_id(store, ours)
+    found = distil_sifted(
+        ours,
+        theirs,
+        Terms(bound, reconciliation, amplification),
+        estimate=estimate,
+        workers=workers or os.cpu_count() or 1,
+        progress=progress,
+    )
+    stored = found.key is not None and key_id is not None
+    if found.key is not None and key_id is not None:
+        store.add(_record(key_id, found), found.key.reveal())
+    return {**found.as_dict(), "key_id": key_id if stored else None, "stored": stored}
+
+
+def _assumed(
+    protocol: str | None, variable_length: bool, eps_sec: float | None, eps_cor: float | None
+) -> AssumedSinglePhotons:
     if protocol not in (None, "single-photon", "bbm92"):
         raise UsageError(
             f"a key of {protocol!r} needs the counts of its intensities",
             remedy="add --counts COUNTS.json",
         )
-    bound = AssumedSinglePhotons(
-        1e-9 if eps_sec is None else eps_sec,
-        1e-15 if eps_cor is None else eps_cor,
+    return AssumedSinglePhotons(
+        _EPS_SEC if eps_sec is None else eps_sec,
+        _EPS_COR if eps_cor is None else eps_cor,
         protocol or "single-photon",
     )
-    terms = Terms(bound, reconciliation, amplification)
-    found = distil_sifted(
-        read_sifted(alice, file_format),
-        read_sifted(bob, file_format),
-        terms,
-        workers=workers or os.cpu_count() or 1,
-        progress=progress,
+
+
+def _counted(
+    path: Path,
+    protocol: str | None,
+    variable_length: bool,
+    eps_sec: float | None,
+    eps_cor: float | None,
+) -> CountedKey:
+    given = {"eps_sec": eps_sec, "eps_cor": eps_cor}
+    counts = read_counts(
+        path,
+        given={name: value for name, value in given.items() if value is not None},
+        assumed={"leak_ec": 0, "eps_sec": _EPS_SEC, "eps_cor": _EPS_COR},
     )
-    return {**found.as_dict(), "key_id": None, "stored": False}
+    if protocol not in (None, counts.protocol):
+        raise UsageError(
+            f"{path}: the counts are of {counts.protocol}, not of {protocol}",
+            remedy="leave --protocol out, or mend it",
+        )
+    announced = counts.announced_bits + ID_BITS
+    return CountedKey(replace(counts, announced_bits=announced), variable_length)
+
+
+def check_counts(counts: KeyCounts, errors: int, bits: int) -> None:
+    """Raise UsageError unless the counts are those of keys of so many bits and errors."""
+    for name, counted, found, what in (
+        ("n_z", sum(counts.n_z), bits, "bits"),
+        ("m_z", sum(counts.m_z), errors, "errors"),
+    ):
+        if counted != found:
+            raise UsageError(
+                f"{name}: {counted} {what} counted in the key basis, but the keys have {found}",
+                remedy="counts and keys must be of the same block",
+            )
+
+
+def unused_id(store: KeyStore, key: SecretBits) -> str:
+    """Return the id for the key of a sifted key, the same whenever it is distilled here.
+
+    It is a universal hash of the sifted bits, `ID_BITS` long, which are charged as public.
+
+    Raises
+    ------
+    UsageError
+        The store has held a key of this id.
+    """
+    store.prepare()
+    salt = hashlib.sha256(store.identity().encode()).digest()[:KEY_BYTES]
+    tag = polynomial_tag(key.reveal(), key.bit_count, salt, ID_BITS)
+    key_id = f"sifted-{tag.hex()}"
+    if key_id in store.ids():
+        raise UsageError(
+            f"these detections have given the key {key_id} already",
+            remedy="`qlab key list --all` shows what became of it",
+        )
+    return key_id
+
+
+def _record(key_id: str, found: Distilled) -> KeyRecord:
+    assert found.key is not None
+    account = found.account
+    return KeyRecord(
+        key_id,
+        "",
+        found.key.bit_count,
+        account.eps_sec,
+        account.eps_cor,
+        account.proof,
+        fit_for_use=True,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def distil_recorded(

@@ -21,7 +21,7 @@ from qlab.distillation.errors import SiftedKeysError
 from qlab.distillation.results import Distilled
 from qlab.errors import InsecureRunError
 
-__all__ = ["distil_sifted"]
+__all__ = ["check_keys", "distil_sifted"]
 
 _MOST_ERRORS = 0.25
 """Error rate above which two keys are taken for unrelated."""
@@ -70,6 +70,37 @@ def distil_sifted(
     InsecureRunError
         They differ in too many bits.
     """
+    errors = check_keys(alice, bob)
+    progress = progress or SilentProgress()
+    progress.phase("kernels")
+    startup_seconds = _warm_up(terms, estimate or Estimate(errors, alice.bit_count))
+    progress.phase("key distillation")
+    count = (alice.bit_count,)
+    ours = SiftedBlock(alice, count, expected=estimate)
+    theirs = SiftedBlock(bob, count, expected=estimate)
+    reference = ReferenceParty(terms, ours, workers=workers)
+    corrected = _Bob(terms, theirs, alice, workers)
+    entropy = SystemEntropy()
+    start = time.perf_counter()
+    distil(reference, corrected, entropy, entropy, lambda way, packet: progress.step())
+    seconds = time.perf_counter() - start
+    account = corrected.result
+    key: SecretBits | None = None
+    if account.reason is None:
+        if reference.key != corrected.key:
+            raise InsecureRunError("the parties' keys differ: this must not happen, report it")
+        key = reference.key
+    return Distilled(account, errors, corrected.residual_errors, seconds, startup_seconds, key)
+
+
+def check_keys(alice: SecretBits, bob: SecretBits) -> int:
+    """Return in how many bits two sifted keys differ.
+
+    Raises
+    ------
+    SiftedKeysError, InsecureRunError
+        As `distil_sifted`.
+    """
     if alice.bit_count != bob.bit_count:
         raise SiftedKeysError(
             f"the keys are of unequal length: {alice.bit_count} and {bob.bit_count} bits",
@@ -89,26 +120,7 @@ def distil_sifted(
             f"the keys differ in {errors / alice.bit_count:.1%} of their bits: no key",
             remedy="check that both files hold the same detections in the same order",
         )
-    progress = progress or SilentProgress()
-    progress.phase("kernels")
-    startup_seconds = _warm_up(terms, estimate or Estimate(errors, alice.bit_count))
-    progress.phase("key distillation")
-    n_x = () if estimate is None else (estimate.sample,)
-    m_x = () if estimate is None else (estimate.errors,)
-    count = (alice.bit_count,)
-    reference = ReferenceParty(terms, SiftedBlock(alice, count, n_x, m_x), workers=workers)
-    corrected = _Bob(terms, SiftedBlock(bob, count, n_x, m_x), alice, workers)
-    entropy = SystemEntropy()
-    start = time.perf_counter()
-    distil(reference, corrected, entropy, entropy, lambda way, packet: progress.step())
-    seconds = time.perf_counter() - start
-    account = corrected.result
-    key: SecretBits | None = None
-    if account.reason is None:
-        if reference.key != corrected.key:
-            raise InsecureRunError("the parties' keys differ: this must not happen, report it")
-        key = reference.key
-    return Distilled(account, errors, corrected.residual_errors, seconds, startup_seconds, key)
+    return errors
 
 
 def _warm_up(terms: Terms, estimate: Estimate) -> float:

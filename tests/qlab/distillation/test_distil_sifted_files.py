@@ -15,6 +15,7 @@ from qlab.cli import main
 from qlab.distillation.files import MOST_BITS, SiftedFileError, read_sifted
 from qlab.distillation.sifted import distil_sifted
 from qlab.errors import QlabError, UsageError
+from qlab.keystore import KeyStore
 
 
 def keys_of(bits, rate, seed=1):
@@ -262,3 +263,109 @@ def test_a_key_longer_than_any_is_refused(tmp_path, monkeypatch):
     for file_format in ("bits", "packed"):
         with pytest.raises(SiftedFileError, match="more than 64 bits"):
             read_sifted(tmp_path / "a", file_format)
+
+
+def counts_of(alice, bob, **changes):
+    """Return counts of single photons whose test basis looks like the key basis."""
+    bits, errors = alice.size, int(np.count_nonzero(alice != bob))
+    facts = {"protocol": "single-photon", "n_z": bits, "m_z": errors, "n_x": bits, "m_x": errors}
+    return facts | changes
+
+
+@pytest.fixture
+def counted(files, tmp_path):
+    """Write two keys and their counts; return the options that name them."""
+
+    def write(alice, bob, **changes):
+        (tmp_path / "counts.json").write_text(json.dumps(counts_of(alice, bob, **changes)))
+        named = files(alice, bob)
+        return *named, "--counts", tmp_path / "counts.json", "--keys", tmp_path / "keys"
+
+    return write
+
+
+def test_counts_bring_a_proof_and_a_place_in_the_store(counted, command, tmp_path):
+    alice, bob = keys_of(60_000, 0.01)
+    code, results = command(*counted(alice, bob))
+    assert code == 0 and results["stored"] is True
+    assert results["protocol"] == "single-photon" and "Tomamichel" in results["proof"]
+    assert results["length_rule"] == "fixed-length"
+    assert results["sample_bits"] == 0  # the counts tell the error rate
+    assert not any("equals the bit error rate" in text for text in results["assumptions"])
+    assert results["bounds"]["leak_ec"] == results["leak_ec_bits"]
+    assert results["bounds"]["announced_bits"] == 64 + 16  # the key's id and the errors
+    assert results["bounds"]["phi_z"] > results["qber"]
+    record = KeyStore(tmp_path / "keys").record(results["key_id"])
+    assert record.bits == results["secret_bits"] > 20_000
+    assert record.eps_sec == results["eps_sec"] == 1e-9
+
+
+def test_a_key_of_the_same_detections_is_made_once(counted, command, tmp_path):
+    arguments = counted(*keys_of(30_000, 0.01))
+    code, results = command(*arguments)
+    assert code == 0
+    code, said = command(*arguments)
+    assert code == 2 and results["key_id"] in said["error"]
+    KeyStore(tmp_path / "keys").erase(results["key_id"])
+    assert command(*arguments, "--amplification", "modular")[0] == 2
+
+
+def test_options_count_before_the_file(counted, command):
+    arguments = counted(*keys_of(30_000, 0.01), eps_sec=1e-6, eps_cor=1e-6)
+    code, results = command(*arguments, "--eps-sec", "1e-12")
+    assert code == 0
+    assert (results["eps_sec"], results["eps_cor"]) == (1e-12, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_z": 29_999}, "n_z: 29999 bits counted"),
+        ({"m_z": 0}, "m_z: 0 errors counted"),
+        ({"m_x": 30_001}, "impossible"),
+        ({"n_x": -1}, "impossible"),
+        ({"protocol": "none"}, "none"),
+        ({"n_z": [20_000, 10_000], "m_z": [1, 1]}, "n_z"),
+        ({"intensities": [0.1, 0.2]}, "intensities"),
+        ({"eps_sec": 2}, "eps_sec"),
+        ({"strange": 1}, "strange"),
+    ],
+)
+def test_counts_that_contradict_are_refused(counted, command, tmp_path, changes, said):
+    code, results = command(*counted(*keys_of(30_000, 0.01), **changes))
+    assert code == 2 and said in results["error"]
+    assert KeyStore(tmp_path / "keys").ids() == []
+
+
+DECOYS = {
+    "protocol": "one-decoy",
+    "intensities": [0.5, 0.15],
+    "probabilities": [0.5, 0.5],
+    "n_z": [230_000, 70_000],
+    "n_x": [42_000, 13_000],
+    "m_x": [600, 200],
+}
+
+
+def test_decoy_counts(files, command, tmp_path):
+    alice, bob = keys_of(300_000, 0.012)
+    errors = int(np.count_nonzero(alice != bob))
+    facts = DECOYS | {"m_z": [errors - errors // 4, errors // 4]}
+    (tmp_path / "counts.json").write_text(json.dumps(facts))
+    named = *files(alice, bob), "--counts", tmp_path / "counts.json", "--keys", tmp_path / "keys"
+    code, results = command(*named, "--protocol", "one-decoy")
+    assert code == 0 and results["stored"] and "Rusca" in results["proof"]
+    assert 20_000 < results["secret_bits"] < 150_000
+    code, said = command(*named, "--protocol", "two-decoy")
+    assert code == 2 and "one-decoy" in said["error"]
+    code, said = command(*named, "--variable-length")
+    assert code == 2 and "no proof" in said["error"]
+    for wrong in ({"intensities": [0.15, 0.5]}, {"probabilities": [0.5, 0.4]}):
+        (tmp_path / "counts.json").write_text(json.dumps(facts | wrong))
+        assert command(*named)[0] == 2
+
+
+def test_counts_too_bad_for_a_key(counted, command, tmp_path):
+    code, results = command(*counted(*keys_of(30_000, 0.01), m_x=9_000))
+    assert code == 7 and results["no_key"] and results["secret_bits"] == 0
+    assert results["stored"] is False and KeyStore(tmp_path / "keys").ids() == []
