@@ -66,6 +66,19 @@ def _by_instruction(builder: Any, a: Any, b: Any) -> Any:
 
 
 def _by_integers(builder: Any, a: Any, b: Any) -> Any:
+    """Call a function of the module that multiplies; in line it would be long to compile."""
+    name = "carry_less_product"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(_I128, [_I64, _I64]), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        body = ir.IRBuilder(function.append_basic_block())
+        body.ret(_spread_product(body, *function.args))
+    return builder.call(function, [a, b])
+
+
+def _spread_product(builder: Any, a: Any, b: Any) -> Any:
     """Multiply integers whose set bits lie five apart.
 
     At most 13 products of bits fall on one place of such a product, so their sum stays
