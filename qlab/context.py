@@ -256,6 +256,8 @@ class RunContext:
         Display for a person.
     shielded : callable
         Gives a block in which nobody can stop the run: for the way to the safe state.
+    apart : bool
+        Whether parties work in processes of their own; a replay works alone.
     """
 
     station: Station
@@ -266,6 +268,7 @@ class RunContext:
     keys: KeySink
     progress: Progress
     shielded: Callable[[], AbstractContextManager[None]] = nullcontext
+    apart: bool = False
 
     def note(self, text: str) -> None:
         """Write a line into the run's log."""

@@ -92,6 +92,7 @@ def run_experiment(
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     key_store: KeyStore | None = None,
+    apart: bool = True,
 ) -> Outcome:
     """Run an experiment and write its run file.
 
@@ -112,6 +113,8 @@ def run_experiment(
         Display.
     key_store : KeyStore, optional
         Where a final key goes; the user's own by default.
+    apart : bool
+        Whether the parties of a distillation work in processes of their own.
 
     Returns
     -------
@@ -178,6 +181,7 @@ def run_experiment(
                 keys=keys,
                 progress=progress or SilentProgress(),
                 shielded=tap.shielded,
+                apart=apart,
             )
             outcome = conduct(planned, ctx)
             writer.result(outcome.results)

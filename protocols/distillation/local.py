@@ -1,20 +1,35 @@
-"""Both parties run to the end in one process."""
+"""Both parties run to the end, one message at a time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
-from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE, Party
+from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE
 from protocols.entropy import Entropy
 from protocols.errors import MessageError
 
-__all__ = ["distil"]
+__all__ = ["Speaker", "distil"]
+
+
+class Speaker(Protocol):
+    """A party, wherever it works; see `protocols.distillation.party.Party`."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it needs no more packets."""
+
+    def start(self, entropy: Entropy) -> list[bytes]:
+        """Begin, and return the first packets."""
+
+    def receive(self, data: bytes, entropy: Entropy) -> list[bytes]:
+        """Take one packet of the other party, return the answers."""
 
 
 def distil(
-    alice: Party,
-    bob: Party,
+    alice: Speaker,
+    bob: Speaker,
     entropy_alice: Entropy,
     entropy_bob: Entropy,
     on_message: Callable[[str, bytes], None] | None = None,
@@ -23,7 +38,7 @@ def distil(
 
     Parameters
     ----------
-    alice, bob : Party
+    alice, bob : Speaker
         Not started.
     entropy_alice, entropy_bob : Entropy
         Each party's own.

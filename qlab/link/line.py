@@ -27,6 +27,8 @@ _SIGN_OF_LIFE_S = 1.0
 SLICE_S = 0.1
 #: At a good end, the wait for the last acknowledgements; less if nobody is there.
 _FLUSH_S, _FLUSH_LOST_S = 5.0, 1.0
+#: At another end, the wait for the other side to go.
+_HEAR_OUT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ class Line(ABC):
                         self._poll(0.0)  # the other side may have left meanwhile
                 counts = (self._session, self._epoch, self._received)
                 self._put(f.encode(f.Close(*counts, reason[:400], insecure)))
+                if reason:
+                    self._hear_out()
         finally:
             self._socket.close(at_once=self._ended is not None or not self._up)
 
@@ -195,6 +199,13 @@ class Line(ABC):
             if not self._up and now - self._lost_at > _FLUSH_LOST_S:
                 return
             self._turn()
+
+    def _hear_out(self) -> None:
+        """Read a moment longer: a connection with unread bytes is reset, and our reason lost."""
+        end = time.monotonic() + _HEAR_OUT_S
+        while self._up and time.monotonic() < end:
+            self._socket.receive(SLICE_S / 2)
+            self._acknowledge()  # which fails once the other side has gone
 
     def _go_on(self) -> None:
         if self._ended is not None and not self._arrived:

@@ -57,11 +57,13 @@ def small_run(
     """Run BB84 with few slots into the file `path`; a key goes nowhere."""
     station = station or parse_station(bench_text(plant=plant, **options), "bench.toml")
     with tempfile.TemporaryDirectory() as keys:
-        return run_experiment("bb84", station, path, seed=seed, key_store=KeyStore(Path(keys)))
+        return run_experiment(
+            "bb84", station, path, seed=seed, key_store=KeyStore(Path(keys)), apart=False
+        )
 
 
 #: A short, clear link with good detectors, and security that is for tests only: a key
-#: of some hundred bits from 100 000 slots.
+#: of some thousand bits from 200 000 slots.
 KEYED_PLANT = {
     "fibre_length_km": 0.1,
     "receiver_loss_db": 0.0,
@@ -71,8 +73,8 @@ KEYED_PLANT = {
     "afterpulse_probability": 0.0,
 }
 KEYED = {
-    "slots": 100_000,
-    "block_slots": 50_000,
+    "slots": 200_000,
+    "block_slots": 100_000,
     "link_loss_db": 0.4,
     "receiver_loss_db": 0.1,
     "detector_efficiency": 0.9,

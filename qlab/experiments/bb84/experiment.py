@@ -6,20 +6,16 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from typing import Any
 
 from drivers.core.context import Kind
 from drivers.core.registry import driver_class
-from protocols.bb84.alice import Alice
-from protocols.bb84.bob import Bob
 from protocols.bb84.distillation import Distillation, Setup
-from protocols.bb84.finite_key import Security, Source
-from protocols.bb84.planning import Channel, expected_counts, plan_length, plan_measurement
 from protocols.bb84.settings import dyadic
 from protocols.distillation.local import distil
 from protocols.entropy import Entropy
-from protocols.errors import InsecureError
 from qlab.context import KeyFacts, RunContext
 from qlab.errors import StationError, UsageError
 from qlab.experiments.bb84.acquisition import (
@@ -30,11 +26,15 @@ from qlab.experiments.bb84.acquisition import (
     detect,
 )
 from qlab.experiments.bb84.options import MOST_SLOTS, Bb84Options
+from qlab.experiments.bb84.parties import RunSecret, SomeAlice, SomeBob, apart, together
+from qlab.experiments.bb84.plan import agreed_plan
 from qlab.experiments.interface import RecordedData
 from qlab.runfile.schema import DatasetSpec, time_tag_columns
 from qlab.station import StationFile, read_table
 
 __all__ = ["Bb84"]
+
+_Parties = tuple[SomeAlice, SomeBob]
 
 #: Who takes part, and how many detectors and attenuators play one role.
 _ROLES = (
@@ -90,20 +90,21 @@ class Bb84:
         """Send all blocks and distil a key from them."""
         options = self.options
         start_ns = ctx.clock.now_ns()
-        setup, hopeless = self.setup()
-        alice, bob = Alice(setup), Bob(setup)
+        _, hopeless = self.setup()
         acquisition = Acquisition(ctx, options)
         photons = acquisition.prepare()
         blocks = -(-options.slots // options.block_slots) * options.pattern_repeats
         ctx.progress.phase("blocks sent", blocks)
         facts = []
-        for plan, repeat in self._sendings(ctx.entropy):
-            block = acquisition.send(plan, loaded=repeat > 0)
-            facts.append(self._add(block, alice, bob, ctx.entropy))
-            ctx.progress.step(f"{facts[-1]['detections']:,} detections")
-        elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
-        with ctx.shielded():  # a stop that is asked for now comes right after
-            self._darken(ctx)
+        with self._parties(ctx) as (alice, bob):
+            for plan, repeat in self._sendings(ctx.entropy):
+                block = acquisition.send(plan, loaded=repeat > 0)
+                facts.append(self._add(block, alice, bob, ctx.entropy))
+                ctx.progress.step(f"{facts[-1]['detections']:,} detections")
+            elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
+            with ctx.shielded():  # a stop that is asked for now comes right after
+                self._darken(ctx)
+            results = self._distil(ctx, alice, bob, facts, hopeless)
         light = {
             "mean_photon_number": photons.realised,
             "mean_photon_number_u": photons.standard_uncertainty,
@@ -111,9 +112,14 @@ class Bb84:
             "live_s": acquisition.live_s,
             "elapsed_s": elapsed_s,
         }
-        results = self._distil(ctx, alice, bob, facts, hopeless)
         rate = results["secret_bits"] / elapsed_s if elapsed_s > 0 else 0.0
         return results | light | {"secret_rate_bps": rate}
+
+    def _parties(self, ctx: RunContext) -> AbstractContextManager[_Parties]:
+        """Give both parties: in processes of their own, or here when a run is repeated."""
+        secret = RunSecret(ctx.entropy)
+        options = self.options
+        return apart(options, secret) if ctx.apart else nullcontext(together(options, secret))
 
     def _darken(self, ctx: RunContext) -> None:
         """Bring the outputs to safety before the long computation, not only after it."""
@@ -123,15 +129,15 @@ class Bb84:
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Distil again from the recorded time tags."""
-        setup, hopeless = self.setup()
-        alice, bob = Alice(setup), Bob(setup)
+        _, hopeless = self.setup()
+        alice, bob = together(self.options, RunSecret(ctx.entropy))
         facts = self.add_recorded(ctx.entropy, recorded, alice, bob)
         results = self._distil(ctx, alice, bob, facts, hopeless)
         live_s = sum(f["live_s"] for f in facts)
         return results | {"live_s": live_s}
 
     def add_recorded(
-        self, entropy: Entropy, recorded: RecordedData, alice: Alice, bob: Bob
+        self, entropy: Entropy, recorded: RecordedData, alice: SomeAlice, bob: SomeBob
     ) -> list[dict[str, Any]]:
         """Add a recorded run's blocks to both parties, and return the facts of each.
 
@@ -161,36 +167,12 @@ class Bb84:
                 yield plan, repeat
 
     def setup(self) -> tuple[Setup, str | None]:
-        """Plan the block and agree on sizes, thresholds and length, before any light.
+        """Return `agreed_plan` of the options."""
+        return agreed_plan(self.options)
 
-        Returns also why no key can be expected, if so: then the run is a measurement.
-        """
-        options = self.options
-        p1 = dyadic(options.probabilities[0])
-        source = Source((options.intensities[0], options.intensities[1]), (p1, 1 - p1))
-        security = Security(options.eps_sec, options.eps_cor)
-        loss_db = options.link_loss_db + options.receiver_loss_db
-        channel = Channel(
-            transmittance=options.detector_efficiency * 10.0 ** (-loss_db / 10.0),
-            misalignment=options.expected_qber,
-            dark_probability=options.dark_rate_hz * options.window_s,
-            afterpulse_probability=options.afterpulse_probability,
-            period_s=1.0 / options.slot_rate_hz,
-            window_s=options.window_s,
-            dead_time_s=options.dead_time_s,
-            jitter_s=options.detector_jitter_s,
-        )
-        p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
-        slots = options.slots * options.pattern_repeats
-        expected = expected_counts(source, p_z, slots, channel)
-        hopeless = None
-        try:
-            agreement = plan_length(expected, source, security)
-        except InsecureError as error:
-            agreement, hopeless = plan_measurement(expected, security), str(error)
-        return Setup(source, agreement, options.phase_randomisation), hopeless
-
-    def _add(self, block: Block, alice: Alice, bob: Bob, entropy: Entropy) -> dict[str, Any]:
+    def _add(
+        self, block: Block, alice: SomeAlice, bob: SomeBob, entropy: Entropy
+    ) -> dict[str, Any]:
         alice.add_block(block.plan.alice)
         bob.add_block(block.detections, block.plan.bob_basis, _Side("bob", entropy))
         return {
@@ -204,8 +186,8 @@ class Bb84:
     def _distil(
         self,
         ctx: RunContext,
-        alice: Alice,
-        bob: Bob,
+        alice: SomeAlice,
+        bob: SomeBob,
         blocks: list[dict[str, Any]],
         hopeless: str | None,
     ) -> dict[str, Any]:
@@ -215,7 +197,8 @@ class Bb84:
             ctx.message(direction, data)
             ctx.progress.step()
 
-        distil(alice, bob, _Side("alice", ctx.entropy), _Side("bob", ctx.entropy), on_message)
+        sides = _Side("alice", ctx.entropy), _Side("bob", ctx.entropy)
+        distil(alice, bob, *sides, on_message)
         found = bob.result
         reason = hopeless or found.reason
         if self.options.pattern_repeats > 1:

@@ -258,7 +258,7 @@ def test_at_any_record(tmp_path, capsys, press_at):
     """Also between a question and its answer, or with an error not yet read."""
     file = parse_station(bench_text(), "bench")
     whole = tmp_path / "whole.h5"
-    assert run_experiment("bb84", file, whole, seed=5).status is RunStatus.COMPLETE
+    assert run_experiment("bb84", file, whole, seed=5, apart=False).status is RunStatus.COMPLETE
     found = records(whole)
     end = next(n for n, r in reversed(list(enumerate(found))) if r.kind is Kind.MESSAGE)
     asked = [n for n in range(end) if found[n].kind is Kind.WRITE and found[n].data[-2:] == b"?\n"]
@@ -266,7 +266,7 @@ def test_at_any_record(tmp_path, capsys, press_at):
     for nth in [*rng.sample(asked, 8), *rng.sample(range(end), 8)]:
         path = tmp_path / f"run{nth}.h5"
         press_at(found[nth].sequence + 1)
-        outcome = run_experiment("bb84", file, path, seed=5)
+        outcome = run_experiment("bb84", file, path, seed=5, apart=False)
         assert outcome.status is RunStatus.ABORTED, found[nth]
         check_file(capsys, path, RunStatus.ABORTED)
         assert records(path)[: nth + 1] == found[: nth + 1]

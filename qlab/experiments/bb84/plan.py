@@ -1,0 +1,42 @@
+"""What both parties agree on before there is light; each computes it from the options."""
+
+from __future__ import annotations
+
+from protocols.bb84.distillation import Setup
+from protocols.bb84.finite_key import Security, Source
+from protocols.bb84.planning import Channel, expected_counts, plan_length, plan_measurement
+from protocols.bb84.settings import dyadic
+from protocols.errors import InsecureError
+from qlab.experiments.bb84.options import Bb84Options
+
+__all__ = ["agreed_plan"]
+
+
+def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
+    """Plan the block and agree on sizes, thresholds and length, before any light.
+
+    Returns also why no key can be expected, if so: then the run is a measurement.
+    """
+    p1 = dyadic(options.probabilities[0])
+    source = Source((options.intensities[0], options.intensities[1]), (p1, 1 - p1))
+    security = Security(options.eps_sec, options.eps_cor)
+    loss_db = options.link_loss_db + options.receiver_loss_db
+    channel = Channel(
+        transmittance=options.detector_efficiency * 10.0 ** (-loss_db / 10.0),
+        misalignment=options.expected_qber,
+        dark_probability=options.dark_rate_hz * options.window_s,
+        afterpulse_probability=options.afterpulse_probability,
+        period_s=1.0 / options.slot_rate_hz,
+        window_s=options.window_s,
+        dead_time_s=options.dead_time_s,
+        jitter_s=options.detector_jitter_s,
+    )
+    p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
+    slots = options.slots * options.pattern_repeats
+    expected = expected_counts(source, p_z, slots, channel)
+    hopeless = None
+    try:
+        agreement = plan_length(expected, source, security)
+    except InsecureError as error:
+        agreement, hopeless = plan_measurement(expected, security), str(error)
+    return Setup(source, agreement, options.phase_randomisation), hopeless
