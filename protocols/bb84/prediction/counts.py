@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from protocols.errors import ParameterError
 
@@ -54,6 +55,7 @@ class Detections:
     """A block that is full with so many detections in the key basis."""
 
     count: float
+    unit: ClassVar[str] = "detections"
 
     def __post_init__(self) -> None:
         _check_size(self.count)
@@ -68,6 +70,7 @@ class Pulses:
     """A block of so many pulses sent."""
 
     count: float
+    unit: ClassVar[str] = "pulses"
 
     def __post_init__(self) -> None:
         _check_size(self.count)

@@ -156,7 +156,7 @@ def predict(case: Case, loss_db: float, settings: Settings) -> Prediction:
     bounds: Mapping[str, float] = {}
     security = case.security if isinstance(case.security, Security) else case.security.of(1.0)
     try:
-        value, security, bounds = _secret(case, counts, leak, settings)
+        value, security, bounds = _secret(case, counts, leak, settings, 1e-9)
         if value < 1:
             reason = f"the bound leaves no secret bit ({math.floor(value)})"
     except InsecureError as error:
@@ -180,13 +180,15 @@ def predict(case: Case, loss_db: float, settings: Settings) -> Prediction:
 
 
 def worth(case: Case, loss_db: float, settings: Settings) -> float:
-    """Return the secret bits per pulse, not rounded, for a search to climb.
+    """Return the secret bits per pulse beyond the first bit, not rounded, for a search to climb.
 
-    Negative where the charges exceed what is proven; minus infinity where nothing is.
+    Positive where there is a key, negative where the charges exceed what is proven, minus
+    infinity where nothing is proven.
     """
     try:
         counts = _counts(case, loss_db, settings)
-        return _secret(case, counts, _leak(case, counts), settings)[0] / counts.pulses
+        value, _, _ = _secret(case, counts, _leak(case, counts), settings, 1e-2)
+        return (value - 1) / counts.pulses
     except (InsecureError, ParameterError):  # also a block beyond what can be counted
         return -math.inf
 
@@ -202,9 +204,12 @@ def _leak(case: Case, counts: ExpectedCounts) -> float:
 
 
 def _secret(
-    case: Case, counts: ExpectedCounts, leak: float, settings: Settings
+    case: Case, counts: ExpectedCounts, leak: float, settings: Settings, tolerance: float
 ) -> tuple[float, Security, Mapping[str, float]]:
-    """Return the secret bits, not rounded, with the security and the bounds."""
+    """Return the secret bits, not rounded, with the security and the bounds.
+
+    An eps_sec per bit is met within `tolerance`.
+    """
     seen = Counts(counts.n_z, counts.n_x, counts.m_z, counts.m_x)
     n_z = math.ceil(sum(counts.n_z))
     tag = tag_bits(n_z, case.security.eps_cor)
@@ -225,9 +230,12 @@ def _secret(
 
     if isinstance(case.security, Security):
         return secret(case.security)
-    found = secret(case.security.of(n_z / 4))
-    for _ in range(3):  # the length depends on eps_sec by its logarithm only
-        found = secret(case.security.of(found[0]))
+    length = n_z / 4
+    for _ in range(20):  # the length depends on eps_sec by its logarithm only
+        found = secret(case.security.of(length))
+        if abs(found[0] - length) <= tolerance * length:
+            break
+        length = found[0]
     return found
 
 

@@ -1,7 +1,8 @@
 """The best settings of a described link, at each loss, and how far it reaches.
 
-A downhill simplex (Nelder and Mead, Comput. J. 7, 308, 1965) climbs from several starts,
-and again from where it ended, since a simplex can collapse early. Nothing is random.
+A downhill simplex (Nelder and Mead, Comput. J. 7, 308, 1965) comes near to the summits
+around several starts, and climbs the highest to its top, again and again from where it
+ended, since a simplex can collapse early. Nothing is random.
 
 Close to the largest loss with a key only settings close to the best give one, and beyond
 it there is no slope to follow. So the search comes from below: the best settings at a
@@ -24,7 +25,7 @@ from protocols.bb84.prediction.asymptotic import largest
 from protocols.bb84.prediction.counts import Settings
 from protocols.bb84.prediction.finite import Case, Prediction, predict, worth
 
-__all__ = ["FARTHEST_DB", "best_settings", "curve", "reach"]
+__all__ = ["FARTHEST_DB", "approach", "best_settings", "curve"]
 
 FARTHEST_DB = 200.0
 """Loss beyond which no reach is looked for."""
@@ -33,7 +34,8 @@ _EDGE_DB = 2e-3
 _ADVANCE = 0.9  # of the way to where settings that are held end
 _COLD, _WARM = 0.5, 0.15  # sides of the first simplex, as logits
 _CLIMBS = 2  # from the best of the sender's starts
-_TOLERANCE = 1e-4  # of the rate
+_COLD_DB = 2.5  # after so much more loss these are tried again
+_NEAR, _TOP = 1e-2, 1e-4  # tolerances of the rate
 
 
 def best_settings(case: Case, loss_db: float, near: Settings | None = None) -> Settings | None:
@@ -76,8 +78,10 @@ def curve(
         yield predict(case, loss_db, chosen)
 
 
-def reach(case: Case, settings: Settings | None = None, below: Prediction | None = None) -> float:
-    """Return the largest loss in dB with a key, looking up to `FARTHEST_DB`.
+def approach(
+    case: Case, settings: Settings | None = None, below: Prediction | None = None
+) -> list[Prediction]:
+    """Return predictions with a key ever closer to the largest loss that has one, the reach.
 
     Parameters
     ----------
@@ -85,19 +89,25 @@ def reach(case: Case, settings: Settings | None = None, below: Prediction | None
     settings : Settings, optional
         Of the stations; the best for each loss where not given.
     below : Prediction, optional
-        One of the case with a key and with the best settings, to go on from.
+        One of the case with a key, and with the best settings if these are looked for, to
+        begin with. No loss at all if not given.
 
     Returns
     -------
-    float
-        Minus infinity if there is no key without any loss.
+    list of Prediction
+        In ascending order of loss, the last at the reach, which is at most `FARTHEST_DB`;
+        empty if there is no key without any loss.
     """
-    if settings is not None:
-        found = largest(lambda loss: worth(case, loss, settings), 0.0, FARTHEST_DB, 1.0)
-        return -math.inf if found is None else found
-    path = _Path(case, below)
-    path.to(FARTHEST_DB)
-    return path.loss_db if path.settings else -math.inf
+    if settings is None:
+        path = _Path(case, below)
+        path.to(FARTHEST_DB)
+        return [predict(case, loss_db, best) for loss_db, best in path.trail]
+    start_db = below.loss_db if below else 0.0
+    end_db = largest(partial(worth, case, settings=settings), start_db, FARTHEST_DB, 1.0)
+    if end_db is None:
+        return []
+    steps = [start_db + (end_db - start_db) * (1 - 0.5**i) for i in range(1, 8)]
+    return [predict(case, loss_db, settings) for loss_db in (*steps, end_db)]
 
 
 class _Path:
@@ -109,19 +119,28 @@ class _Path:
         The largest loss so far that has a key.
     settings : Settings or None
         The best there; None before any was found.
+    trail : list of (float, Settings)
+        All losses with a key so far, and the best settings there.
     """
 
     def __init__(self, case: Case, below: Prediction | None = None) -> None:
         self._case = case
         self._edge_db = math.inf
+        self._cold_db = -math.inf
         self.loss_db = below.loss_db if below else 0.0
         self.settings = below.settings if below else None
+        self.trail: list[tuple[float, Settings]] = []
 
     def to(self, loss_db: float) -> Settings | None:
         """Return the best settings at a loss not below the last; None beyond the edge."""
         if loss_db >= self._edge_db:
             return None
-        if self._take(loss_db, best_settings(self._case, loss_db, self.settings)):
+        if self.settings is None or loss_db >= self._cold_db + _COLD_DB:
+            self._cold_db = loss_db
+            found = best_settings(self._case, loss_db, self.settings)
+        else:
+            found = _best(self._case, loss_db, [(self.settings, _WARM)])
+        if self._take(loss_db, found):
             return self.settings
         if self.settings is None and not self._take(0.0, best_settings(self._case, 0.0)):
             self._edge_db = 0.0
@@ -150,38 +169,35 @@ class _Path:
         if found is None:
             return False
         self.loss_db, self.settings = loss_db, found
+        self.trail.append((loss_db, found))
         return True
 
 
 def _best(case: Case, loss_db: float, starts: Iterable[tuple[Settings, float]]) -> Settings | None:
     """Climb from each start, looking first as far around as is given with it."""
-    best, highest = None, 0.0
-    for start, side in starts:
-        found, value = _climb(case, loss_db, start, side)
-        if value > highest:
-            best, highest = found, value
-    return best
+    ends = [_climb(case, loss_db, start, side, _NEAR) for start, side in starts]
+    height, best = max(((worth(case, loss_db, end), end) for end in ends), key=lambda one: one[0])
+    for _ in range(5 if height > -math.inf else 0):
+        best = _climb(case, loss_db, best, _WARM, _TOP)
+        below, height = height, worth(case, loss_db, best)
+        if height - below < 3 * _TOP * abs(height):
+            break
+    return best if height > 0 else None
 
 
-def _climb(case: Case, loss_db: float, start: Settings, side: float) -> tuple[Settings, float]:
-    """Return where a search from `start` ends, and the rate there."""
+def _climb(case: Case, loss_db: float, start: Settings, side: float, tolerance: float) -> Settings:
+    """Return where one simplex ends, not below its start."""
     sender = case.sender
     scale = abs(worth(case, loss_db, start))
     if not 0 < scale < math.inf:
-        return start, -math.inf
+        return start
 
     def cost(point: npt.NDArray[np.float64]) -> float:
         value = worth(case, loss_db, sender.settings(point.tolist())) / scale
         return -max(value, -1e9)  # a simplex cannot take differences of infinities
 
-    point, lowest = np.array(sender.point(start)), math.inf
-    for _ in range(5):
-        simplex = np.vstack([point, point + side * np.eye(point.size)])
-        options = {"initial_simplex": simplex, "xatol": 0.02, "fatol": _TOLERANCE, "maxfev": 800}
-        ended = minimize(cost, point, method="Nelder-Mead", options=options)
-        gained, point, lowest = lowest - ended.fun, ended.x, ended.fun
-        if gained < _TOLERANCE * abs(lowest):
-            break
-        side = _WARM
-    settings = sender.settings(point.tolist())
-    return settings, worth(case, loss_db, settings)
+    point = np.array(sender.point(start))
+    simplex = np.vstack([point, point + side * np.eye(point.size)])
+    options = {"initial_simplex": simplex, "xatol": 0.1, "fatol": tolerance, "maxfev": 800}
+    ended = minimize(cost, point, method="Nelder-Mead", options=options)
+    return sender.settings(ended.x.tolist())

@@ -13,6 +13,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "distill": ("qlab.cli.key.distill:distill", "Distil sifted keys into a secret key."),
     "pair": ("qlab.cli.key.pair:pair", "Make and import what two stations share."),
     "list": ("qlab.cli.key.listing:listing", "List the keys of the store."),
+    "rate": ("qlab.cli.key.rate:rate", "Predict the key rate of a link against distance or loss."),
     "export": ("qlab.cli.key.export:export", "Move a key into a file, once."),
     "erase": ("qlab.cli.key.listing:erase", "Erase a key without exporting it."),
 }

@@ -1,0 +1,1 @@
+"""Key rates of described links: what `qlab key rate` computes and draws."""
