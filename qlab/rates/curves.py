@@ -18,7 +18,7 @@ from protocols.bb84.prediction.asymptotic import (
 )
 from protocols.bb84.prediction.counts import Detections, Pulses
 from protocols.bb84.prediction.finite import Prediction
-from protocols.bb84.prediction.optimum import FARTHEST_DB, approach, curve
+from protocols.bb84.prediction.optimum import FARTHEST_DB, BestSettings, HeldSettings
 from qlab.errors import UsageError
 from qlab.rates.description import Description
 
@@ -128,13 +128,12 @@ def finite_curve(
         No proof covers the case, or a setting is out of range.
     """
     case = described.case(protocol, block)
-    held = None if optimise else described.held(protocol)
-    points, below = [], None
-    for found in curve(case, losses_db, held):
-        points.append(_finite(described, found, optimise))
-        below = found if found.length else below
+    sweep = BestSettings(case) if optimise else HeldSettings(case, described.held(protocol))
+    points = []
+    for loss_db in losses_db:
+        points.append(_finite(described, sweep.at(loss_db), optimise))
         step()
-    edge = [_finite(described, one, optimise) for one in approach(case, held, below)]
+    edge = [_finite(described, found, optimise) for found in sweep.edge()]
     proof = case.proof(case.security.eps_sec)
     rule = VARIABLE_LENGTH if case.variable_length else FIXED_LENGTH
     return Curve(

@@ -230,12 +230,18 @@ def _secret(
 
     if isinstance(case.security, Security):
         return secret(case.security)
-    length = n_z / 4
-    for _ in range(20):  # the length depends on eps_sec by its logarithm only
-        found = secret(case.security.of(length))
-        if abs(found[0] - length) <= tolerance * length:
+    # Down from a length too large by secants, which stay above the solution: the length is
+    # a concave function of the one that eps_sec is for.
+    length, found = float(n_z), secret(case.security.of(n_z))
+    off = found[0] - length
+    following = found[0]
+    for _ in range(50):
+        if found[0] < 1 or abs(off) <= tolerance * length:
             break
-        length = found[0]
+        before, off_before, length = length, off, following
+        found = secret(case.security.of(length))
+        off = found[0] - length
+        following = length - off * (length - before) / (off - off_before)
     return found
 
 

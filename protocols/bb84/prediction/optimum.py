@@ -14,7 +14,7 @@ best are looked for again, and so on. What is not reached when this gains less t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,7 @@ from protocols.bb84.prediction.asymptotic import largest
 from protocols.bb84.prediction.counts import Settings
 from protocols.bb84.prediction.finite import Case, Prediction, predict, worth
 
-__all__ = ["FARTHEST_DB", "approach", "best_settings", "curve"]
+__all__ = ["FARTHEST_DB", "BestSettings", "HeldSettings"]
 
 FARTHEST_DB = 200.0
 """Loss beyond which no reach is looked for."""
@@ -38,138 +38,131 @@ _COLD_DB = 2.5  # after so much more loss these are tried again
 _NEAR, _TOP = 1e-2, 1e-4  # tolerances of the rate
 
 
-def best_settings(case: Case, loss_db: float, near: Settings | None = None) -> Settings | None:
-    """Return the settings with the highest rate at a loss.
+class HeldSettings:
+    """Predictions with the same settings at all losses.
 
     Parameters
     ----------
     case : Case
-    loss_db : float
-    near : Settings, optional
-        Settings that may be close to the best, such as those of a similar loss.
-
-    Returns
-    -------
-    Settings or None
-        None if no key was found. Next to the largest loss with a key `curve` finds more.
+    settings : Settings
     """
-    ranked = sorted(case.sender.starts, key=lambda start: -worth(case, loss_db, start))
-    starts = [(start, _COLD) for start in ranked[:_CLIMBS]]
-    return _best(case, loss_db, [*starts, *([(near, _WARM)] if near else [])])
+
+    def __init__(self, case: Case, settings: Settings) -> None:
+        self._case, self._settings = case, settings
+        self._key_db = 0.0
+
+    def at(self, loss_db: float) -> Prediction:
+        """Return the prediction at a loss, not below the last."""
+        found = predict(self._case, loss_db, self._settings)
+        if found.length:
+            self._key_db = loss_db
+        return found
+
+    def edge(self) -> list[Prediction]:
+        """Return predictions from the last with a key to the largest loss with a key.
+
+        Returns
+        -------
+        list of Prediction
+            In ascending order of loss, ever closer, the last at the reach, which is at most
+            `FARTHEST_DB`; empty if there is no key without any loss.
+        """
+        worth_at = partial(worth, self._case, settings=self._settings)
+        end_db = largest(worth_at, self._key_db, FARTHEST_DB, 1.0)
+        if end_db is None:
+            return []
+        way_db = end_db - self._key_db
+        closer = [self._key_db + way_db * (1 - 0.5**i) for i in range(1, 8)]
+        return [predict(self._case, loss_db, self._settings) for loss_db in (*closer, end_db)]
 
 
-def curve(
-    case: Case, losses_db: Iterable[float], settings: Settings | None = None
-) -> Iterator[Prediction]:
-    """Give the prediction at each loss.
+class BestSettings:
+    """Predictions with the best settings for each loss.
 
     Parameters
     ----------
     case : Case
-    losses_db : floats
-        In ascending order.
-    settings : Settings, optional
-        Of the stations; the best for each loss where not given. Where there is no key the
-        best are those of the largest loss that was found to have one, or the first start.
-    """
-    path = _Path(case)
-    for loss_db in losses_db:
-        chosen = settings or path.to(loss_db) or path.settings or case.sender.starts[0]
-        yield predict(case, loss_db, chosen)
-
-
-def approach(
-    case: Case, settings: Settings | None = None, below: Prediction | None = None
-) -> list[Prediction]:
-    """Return predictions with a key ever closer to the largest loss that has one, the reach.
-
-    Parameters
-    ----------
-    case : Case
-    settings : Settings, optional
-        Of the stations; the best for each loss where not given.
-    below : Prediction, optional
-        One of the case with a key, and with the best settings if these are looked for, to
-        begin with. No loss at all if not given.
-
-    Returns
-    -------
-    list of Prediction
-        In ascending order of loss, the last at the reach, which is at most `FARTHEST_DB`;
-        empty if there is no key without any loss.
-    """
-    if settings is None:
-        path = _Path(case, below)
-        path.to(FARTHEST_DB)
-        return [predict(case, loss_db, best) for loss_db, best in path.trail]
-    start_db = below.loss_db if below else 0.0
-    end_db = largest(partial(worth, case, settings=settings), start_db, FARTHEST_DB, 1.0)
-    if end_db is None:
-        return []
-    steps = [start_db + (end_db - start_db) * (1 - 0.5**i) for i in range(1, 8)]
-    return [predict(case, loss_db, settings) for loss_db in (*steps, end_db)]
-
-
-class _Path:
-    """The best settings at a loss that grows.
-
-    Attributes
-    ----------
-    loss_db : float
-        The largest loss so far that has a key.
-    settings : Settings or None
-        The best there; None before any was found.
-    trail : list of (float, Settings)
-        All losses with a key so far, and the best settings there.
     """
 
-    def __init__(self, case: Case, below: Prediction | None = None) -> None:
+    def __init__(self, case: Case) -> None:
         self._case = case
         self._edge_db = math.inf
         self._cold_db = -math.inf
-        self.loss_db = below.loss_db if below else 0.0
-        self.settings = below.settings if below else None
-        self.trail: list[tuple[float, Settings]] = []
+        self._loss_db = 0.0  # the largest so far that has a key
+        self._settings: Settings | None = None  # the best there
+        self._trail: list[tuple[float, Settings]] = []
 
-    def to(self, loss_db: float) -> Settings | None:
+    def at(self, loss_db: float) -> Prediction:
+        """Return the prediction at a loss, not below the last.
+
+        Where there is no key the settings are the best of the largest loss that has one, or
+        some.
+        """
+        found = self._to(loss_db)
+        if found is not None:
+            self._trail.clear()
+        return predict(self._case, loss_db, found or self._settings or self._case.sender.starts[0])
+
+    def edge(self) -> list[Prediction]:
+        """Return predictions from the last with a key to the largest loss with a key.
+
+        Returns
+        -------
+        list of Prediction
+            As of `HeldSettings`.
+        """
+        self._to(FARTHEST_DB)
+        last = [(self._loss_db, self._settings)] if self._settings else []
+        return [predict(self._case, loss_db, best) for loss_db, best in self._trail or last]
+
+    def _to(self, loss_db: float) -> Settings | None:
         """Return the best settings at a loss not below the last; None beyond the edge."""
         if loss_db >= self._edge_db:
             return None
-        if self.settings is None or loss_db >= self._cold_db + _COLD_DB:
+        if self._settings is None or loss_db >= self._cold_db + _COLD_DB:
             self._cold_db = loss_db
-            found = best_settings(self._case, loss_db, self.settings)
+            found = self._anywhere(loss_db)
         else:
-            found = _best(self._case, loss_db, [(self.settings, _WARM)])
+            found = _best(self._case, loss_db, [(self._settings, _WARM)])
         if self._take(loss_db, found):
-            return self.settings
-        if self.settings is None and not self._take(0.0, best_settings(self._case, 0.0)):
+            return self._settings
+        if self._settings is None and not self._take(0.0, self._anywhere(0.0)):
             self._edge_db = 0.0
             return None
-        while self.settings is not None:
-            before_db, ahead_db = self.loss_db, self._ahead(self.settings, loss_db)
-            self._take(ahead_db, _best(self._case, ahead_db, [(self.settings, _WARM)]))
-            if self.loss_db == loss_db:
-                return self.settings
-            if self.loss_db - before_db < _EDGE_DB:  # this summit ends: is there another?
-                ahead_db = min(loss_db, self.loss_db + _EDGE_DB)
-                if not self._take(ahead_db, best_settings(self._case, ahead_db)):
+        while self._settings is not None:
+            before_db, ahead_db = self._loss_db, self._ahead(self._settings, loss_db)
+            self._take(ahead_db, _best(self._case, ahead_db, [(self._settings, _WARM)]))
+            if self._loss_db == loss_db:
+                return self._settings
+            if self._loss_db - before_db < _EDGE_DB:  # this summit ends: is there another?
+                ahead_db = min(loss_db, self._loss_db + _EDGE_DB)
+                if not self._take(ahead_db, self._anywhere(ahead_db)):
                     break
-        self._edge_db = self.loss_db
+        self._edge_db = self._loss_db
         return None
+
+    def _anywhere(self, loss_db: float) -> Settings | None:
+        """Return the best settings from the best of the sender's starts, and from the last."""
+        ranked = sorted(
+            self._case.sender.starts, key=lambda start: -worth(self._case, loss_db, start)
+        )
+        starts = [(start, _COLD) for start in ranked[:_CLIMBS]]
+        near = [(self._settings, _WARM)] if self._settings else []
+        return _best(self._case, loss_db, starts + near)
 
     def _ahead(self, settings: Settings, loss_db: float) -> float:
         """Return a loss up to `loss_db` at which settings that are held still give a key."""
         worth_at = partial(worth, self._case, settings=settings)
         if worth_at(loss_db) > 0:
             return loss_db
-        end = largest(worth_at, self.loss_db, loss_db, 1.0)
-        return self.loss_db if end is None else self.loss_db + _ADVANCE * (end - self.loss_db)
+        end = largest(worth_at, self._loss_db, loss_db, 1.0)
+        return self._loss_db if end is None else self._loss_db + _ADVANCE * (end - self._loss_db)
 
     def _take(self, loss_db: float, found: Settings | None) -> bool:
         if found is None:
             return False
-        self.loss_db, self.settings = loss_db, found
-        self.trail.append((loss_db, found))
+        self._loss_db, self._settings = loss_db, found
+        self._trail.append((loss_db, found))
         return True
 
 

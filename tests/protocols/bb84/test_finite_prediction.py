@@ -16,7 +16,7 @@ from protocols.bb84.prediction.asymptotic import infinite_decoys
 from protocols.bb84.prediction.counts import Detections, Pulses, Settings, expected
 from protocols.bb84.prediction.finite import Case, EpsPerBit, predict, worth
 from protocols.bb84.prediction.leak import ScaledLeak
-from protocols.bb84.prediction.optimum import approach, best_settings, curve
+from protocols.bb84.prediction.optimum import BestSettings, HeldSettings
 from protocols.bb84.prediction.response import coherent
 from protocols.bb84.prediction.senders import EntangledPairs, OneDecoy, SinglePhotons, TwoDecoys
 from protocols.errors import ParameterError
@@ -42,7 +42,7 @@ def bench_case(sender, n_z: float) -> Case:
 
 
 def best(case: Case, loss_db: float):
-    return next(curve(case, [loss_db]))
+    return BestSettings(case).at(loss_db)
 
 
 def test_lim_s_ratio_of_block_sizes() -> None:
@@ -103,11 +103,12 @@ def test_rates_never_increase_with_loss(sender, given_settings, first, second, s
 def test_best_rates_fall_with_loss_down_to_the_reach(sender) -> None:
     case = bench_case(sender, 1e7)
     losses = [0.0, 0.5, 5.0, 20.0, 29.0, 70.0]
-    found = list(curve(case, losses))
+    search = BestSettings(case)
+    found = [search.at(loss) for loss in losses]
     rates = [prediction.rate for prediction in found]
     assert all(far < near or far == 0 for near, far in pairwise(rates))
     last = [prediction for prediction in found if prediction.rate > 0][-1]
-    closer = approach(case, below=last)
+    closer = search.edge()
     assert all(prediction.length > 0 for prediction in closer)
     assert all(a.loss_db <= b.loss_db for a, b in pairwise([last, *closer]))
     reach_db = closer[-1].loss_db
@@ -317,9 +318,8 @@ def test_stricter_security_and_detectors_that_differ_cost() -> None:
 
 def test_no_key_has_its_reason() -> None:
     case = bench_case(OneDecoy(), 1e3)
-    assert best_settings(case, 0.0) is None
-    assert approach(case) == []
-    assert approach(case, ONE) == []
+    assert BestSettings(case).edge() == []
+    assert HeldSettings(case, ONE).edge() == []
     found = best(case, 10.0)
     assert (found.length, found.rate) == (0, 0.0)
     assert found.no_key
@@ -329,7 +329,7 @@ def test_no_key_has_its_reason() -> None:
 
 def test_fixed_settings_have_their_reach() -> None:
     case = Case(BENCH, OneDecoy(), Pulses(1e10), LEAK, SECURITY)
-    held, best_held = approach(case, ONE), approach(case)
+    held, best_held = HeldSettings(case, ONE).edge(), BestSettings(case).edge()
     assert all(prediction.length > 0 for prediction in (*held, *best_held))
     assert all(a.rate >= b.rate for a, b in pairwise(held))
     assert predict(case, held[-1].loss_db + 0.01, ONE).length == 0
