@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from protocols.errors import ParameterError
-from protocols.reconciliation import cascade
+from protocols.reconciliation import cascade, ldpc
 from protocols.reconciliation.interface import Answerer, Corrector, Estimate
+from protocols.reconciliation.ldpc.adaptation import choose_frame
 from protocols.secret import SecretBits
 
-__all__ = ["METHODS", "answerer", "assumptions", "choose", "corrector", "require"]
+__all__ = ["METHODS", "allowance", "answerer", "assumptions", "choose", "corrector", "require"]
 
-METHODS = ("auto", "cascade")
+_FLAGS_NOTE = (
+    "one-way LDPC codes: which frames needed more is public and charged; frames that no code"
+    " corrects go to Cascade, which shows where their errors are (arXiv 2307.00576)"
+)
+
+_FRAMES = {"ldpc": None, "ldpc-16k": 1 << 14, "ldpc-64k": 1 << 16, "ldpc-1m": 1 << 20}
+
+_NAMES = {frame: name for name, frame in _FRAMES.items() if frame is not None}
+_ALLOWANCES = {"cascade": 1.1, "ldpc-16k": 1.45, "ldpc-64k": 1.35, "ldpc-1m": 1.2}
+
+_LEAST_AUTO = 4 << 16
+
+METHODS = ("auto", "cascade", *_FRAMES)
 """What can be asked for."""
 
 
@@ -22,7 +35,11 @@ def require(method: str) -> None:
 def choose(method: str, size: int, estimate: Estimate) -> str:
     """Return the method that `method` stands for, for a block of `size` bits.
 
-    Both parties come to the same choice from what both know.
+    "auto" takes LDPC codes where the block fills several of their long frames, since their
+    messages tell the eavesdropper nothing of where the errors are, and Cascade elsewhere,
+    which is nearer to the limit. "ldpc" takes the longest frames that fit. What is too short
+    or too wrong for any code goes to Cascade. Both parties come to the same choice from
+    what both know.
 
     Raises
     ------
@@ -30,13 +47,27 @@ def choose(method: str, size: int, estimate: Estimate) -> str:
         There is no such method.
     """
     require(method)
-    return "cascade" if method == "auto" else method
+    if method == "cascade" or (method == "auto" and size < _LEAST_AUTO):
+        return "cascade"
+    frame = choose_frame(size, estimate, _FRAMES.get(method))
+    return "cascade" if frame is None else _NAMES[frame]
+
+
+def allowance(method: str) -> float:
+    """Return the efficiency to allow for when a length is agreed before the block is known.
+
+    About a tenth above what the chosen `method` needs on average, for the spread of errors
+    between blocks and of failures between frames.
+    """
+    return _ALLOWANCES[method]
 
 
 def corrector(
     method: str, key: SecretBits, estimate: Estimate, seed: bytes, workers: int = 1
 ) -> Corrector:
     """Return Bob's side of a chosen method; parameters as those of the methods."""
+    if method in _FRAMES:
+        return ldpc.corrector(key, estimate, seed, frame=_FRAMES[method], workers=workers)
     return cascade.corrector(key, estimate, seed, workers=workers)
 
 
@@ -44,9 +75,13 @@ def answerer(
     method: str, key: SecretBits, estimate: Estimate, seed: bytes, workers: int = 1
 ) -> Answerer:
     """Return Alice's side of a chosen method; parameters as those of the methods."""
+    if method in _FRAMES:
+        return ldpc.answerer(key, estimate, seed, frame=_FRAMES[method], workers=workers)
     return cascade.answerer(key, estimate, seed, workers=workers)
 
 
 def assumptions(method: str) -> tuple[str, ...]:
     """Return what a result says about a chosen method; "" for one that did not come to it."""
-    return (cascade.ERROR_PATTERN_NOTE,) if method.startswith("cascade") else ()
+    if method.startswith("cascade"):
+        return (cascade.ERROR_PATTERN_NOTE,)
+    return (_FLAGS_NOTE,) if method else ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocols.bb84.distillation import PhaseRandomisation
+from protocols.privacy_amplification.choice import AMPLIFIERS
+from protocols.reconciliation import choice
 from qlab.station.tables import setting
 
 __all__ = ["MOST_SLOTS", "Bb84Options"]
@@ -21,6 +23,9 @@ class Bb84Options:
     is none, or harm a detector.
     """
 
+    side: str = setting(
+        "both", doc="Whose instruments the station has.", choices=("both", "alice", "bob")
+    )
     slot_rate_hz: float = setting(10e6, doc="Pulses per second.", unit="Hz", low=1e3, high=1e9)
     slots: int = setting(40_000_000, doc="Pulses of the whole run.", low=1, high=MOST_SLOTS)
     block_slots: int = setting(
@@ -43,6 +48,11 @@ class Bb84Options:
     )
     eps_sec: float = setting(1e-9, doc="Secrecy parameter.", low=1e-30, high=0.1)
     eps_cor: float = setting(1e-15, doc="Correctness parameter.", low=1e-30, high=0.1)
+
+    reconciliation: str = setting("auto", doc="How errors are corrected.", choices=choice.METHODS)
+    amplification: str = setting(
+        "toeplitz", doc="How the key is hashed.", choices=tuple(AMPLIFIERS)
+    )
 
     wavelength_m: float = setting(1550e-9, doc="Laser wavelength.", unit="m", low=1e-6, high=2e-6)
     laser_power_dbm: float = setting(doc="Laser power.", unit="dBm", low=-30.0, high=30.0)
@@ -107,6 +117,13 @@ class Bb84Options:
         unit="s",
         low=0.001,
         high=60.0,
+    )
+    word_s: float = setting(
+        1.0,
+        doc="Time that Bob's word to send may take to Alice, where each has a station.",
+        unit="s",
+        low=0.0,
+        high=600.0,
     )
     bob_trigger_delay_s: float = setting(
         0.0, doc="Delay of Bob's pattern behind his trigger.", unit="s", low=0.0, high=1.0

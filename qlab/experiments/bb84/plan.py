@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from protocols.bb84.distillation import Setup
 from protocols.bb84.finite_key import Security, Source
 from protocols.bb84.planning import Channel, expected_counts, plan_length, plan_measurement
 from protocols.bb84.settings import dyadic
 from protocols.errors import InsecureError
+from protocols.reconciliation import choice
+from protocols.reconciliation.interface import Estimate
 from qlab.experiments.bb84.options import Bb84Options
 
 __all__ = ["agreed_plan"]
@@ -34,9 +38,18 @@ def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
     p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
     slots = options.slots * options.pattern_repeats
     expected = expected_counts(source, p_z, slots, channel)
+    test = Estimate(round(sum(expected.m_x)), math.ceil(sum(expected.n_x)))
+    method = choice.choose(options.reconciliation, round(sum(expected.n_z)), test)
     hopeless = None
     try:
-        agreement = plan_length(expected, source, security)
+        agreement = plan_length(expected, source, security, efficiency=choice.allowance(method))
     except InsecureError as error:
         agreement, hopeless = plan_measurement(expected, security), str(error)
-    return Setup(source, agreement, options.phase_randomisation), hopeless
+    setup = Setup(
+        source,
+        agreement,
+        options.phase_randomisation,
+        options.reconciliation,
+        options.amplification,
+    )
+    return setup, hopeless
