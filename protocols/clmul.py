@@ -1,25 +1,23 @@
 """Products of polynomials over GF(2), 64 bits by 64, for numba kernels.
 
 `clmul` is one instruction where the processor that numba compiles for has it (PCLMULQDQ on
-x86-64, PMULL on AArch64) and `clmul_portable` elsewhere; both give the same bits. The choice
-follows the features numba compiles for, not those of the host: ``NUMBA_CPU_NAME=generic``
-takes the portable kernel. numba indexes its cache by the same features, so that a compiled
-kernel never meets a processor it was not made for.
+x86-64, PMULL on AArch64) and integer arithmetic elsewhere; both give the same bits.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+from protocols.processor import ARCHITECTURE, FEATURES
 
 __all__ = ["INSTRUCTION", "build_product", "clmul", "clmul_portable", "word_at"]
 
@@ -32,7 +30,7 @@ _intrinsic: Any = intrinsic  # typed as what numba calls, not as what kernels ca
 Word = np.uint64
 
 
-def _instruction(architecture: str, features: set[str]) -> str | None:
+def _instruction(architecture: str, features: Collection[str]) -> str | None:
     """Name the LLVM intrinsic of the instruction, if there is one."""
     if architecture == "x86_64" and "+pclmul" in features:
         return "llvm.x86.pclmulqdq"
@@ -41,15 +39,7 @@ def _instruction(architecture: str, features: set[str]) -> str | None:
     return None
 
 
-def _compiled_for() -> set[str]:
-    """Return the features of the processor that numba compiles for."""
-    chosen: str | None = vars(config)["CPU_FEATURES"]
-    if chosen is None:
-        chosen = llvm.get_host_cpu_features().flatten()
-    return set(chosen.split(","))
-
-
-INSTRUCTION = _instruction(llvm.get_process_triple().split("-")[0], _compiled_for())
+INSTRUCTION = _instruction(ARCHITECTURE, FEATURES)
 """LLVM's name of the instruction behind `clmul`, None for the portable kernel."""
 
 

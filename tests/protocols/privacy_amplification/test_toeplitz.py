@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -100,28 +96,6 @@ def test_every_product_fits_its_transform(n: int, fraction: float) -> None:
     assert 2 * piece + r - 2 <= 1 << (m + 6)
     assert (pieces - 1) * piece < n <= pieces * piece
     assert transform.LEAST <= m <= cantor.LARGEST
-
-
-PORTABLE = """
-from protocols.clmul import INSTRUCTION
-from protocols.privacy_amplification.toeplitz import toeplitz_hash
-from protocols.secret import SecretBits
-assert INSTRUCTION is None
-data = bytes(i * i % 251 for i in range(15000))
-print(toeplitz_hash(SecretBits(data[:10000], 80000), data, 40001).reveal().hex())
-"""
-
-
-def test_the_hash_is_the_same_without_the_instruction() -> None:
-    """Compiled for a processor of no features."""
-    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", PORTABLE], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    data = bytes(i * i % 251 for i in range(15000))
-    here = toeplitz_hash(SecretBits(data[:10000], 80000), data, 40001)
-    assert done.stdout.strip() == here.reveal().hex()
 
 
 def test_pairs_collide_as_two_universality_demands() -> None:
