@@ -1,9 +1,10 @@
 """The worst of a bound wherever the intensities may be, by branch and bound.
 
-A cell's enclosure gives a lower bound on the value in all of it, and its middle an upper
-bound on the minimum. Cells that cannot hold a lower value are left, the others are halved.
-When too many remain, the lowest of their lower bounds is the answer: lower than need be, but
-never too high. Corners are tried first, and trusted no more than other points.
+A cell's enclosure gives a lower bound on the value in all of it; the middle of the most
+promising cell gives an upper bound on the minimum. Cells that cannot hold a lower value are
+left, the others are halved. When too many remain, the lowest of their lower bounds is the
+answer: lower than need be, but never too high. Corners are tried first, and trusted no more
+than other points.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Floats = npt.NDArray[np.float64]
 Value = Callable[[Bounds], float]
 
 _MOST_CELLS = 20_000
-_CLOSE_ENOUGH = 1e-8  # of the value
+_CLOSE_ENOUGH = 1e-7  # of the value
+_POINT = 1e-10  # of an intensity: narrower intervals are not halved
 
 
 def worst_bounds(proof: Proof, source: Source, counts: Counts) -> tuple[Bounds, float]:
@@ -83,15 +85,17 @@ def lowest(value: Value, proof: Proof, source: Source, counts: Counts) -> tuple[
         at_best = min(at_best, search.at(corner), key=value)
     slopes = search.slopes(ends[0], ends[1])
     low, high = ends[:1], ends[1:]
+    least = search.least(low, high)
     proven, seen = math.inf, 0
-    while low.shape[0] and seen < _MOST_CELLS and value(at_best) > -math.inf:
-        seen += low.shape[0]
-        at_best = min([at_best, *map(search.at, ((low + high) / 2).tolist())], key=value)
+    while least.size and slopes.any() and seen < _MOST_CELLS and value(at_best) > -math.inf:
+        seen += least.size
+        worst = int(least.argmin())
+        at_best = min(at_best, search.at(((low + high) / 2)[worst].tolist()), key=value)
+        done = least >= value(at_best) - _CLOSE_ENOUGH * abs(value(at_best))
+        proven = min([proven, *least[done].tolist()])
+        low, high = _halve(low[~done], high[~done], slopes)
         least = search.least(low, high)
-        left = least >= value(at_best) - _CLOSE_ENOUGH * abs(value(at_best))
-        proven = min([proven, *least[left].tolist()])
-        low, high = _halve(low[~left], high[~left], slopes)
-    return at_best, min([proven, value(at_best), *search.least(low, high).tolist()])
+    return at_best, min([proven, value(at_best), *least.tolist()])
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ class _Search:
         drops = np.where(known, drops, drops[known].max(initial=1.0))
         drops = np.maximum(drops, 1e-3 * drops.max())  # what matters not here may elsewhere
         widths = high - low
-        return np.where(widths > 0, drops / np.where(widths > 0, widths, 1.0), 0.0)
+        wide = widths > _POINT * high  # what is narrower is left whole
+        return np.where(wide, drops / np.where(wide, widths, 1.0), 0.0)
 
 
 def _halve(low: Floats, high: Floats, slopes: Floats) -> tuple[Floats, Floats]:

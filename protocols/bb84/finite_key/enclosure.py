@@ -44,21 +44,22 @@ class Enclosure:
 
     def __mul__(self, other: Real) -> Enclosure:
         low, high = _ends(other)
-        products = (self.low * low, self.low * high, self.high * low, self.high * high)
-        return _outwards(np.minimum.reduce(products), np.maximum.reduce(products))
+        with np.errstate(invalid="ignore"):
+            products = (self.low * low, self.low * high, self.high * low, self.high * high)
+        least, most = np.minimum.reduce(products), np.maximum.reduce(products)
+        anything = np.isnan(least)  # 0 times infinity
+        return _outwards(np.where(anything, -np.inf, least), np.where(anything, np.inf, most))
 
     def __rmul__(self, other: float) -> Enclosure:
         return self * other
 
     def __truediv__(self, other: Real) -> Enclosure:
-        low, high = _ends(other)
-        low, high = np.broadcast_arrays(low, high)
-        fits = (low > 0) | (high < 0)  # else the quotient may be anything
-        inverse = _outwards(
-            np.where(fits, 1 / np.where(fits, high, 1.0), -np.inf),
-            np.where(fits, 1 / np.where(fits, low, 1.0), np.inf),
+        low, high = np.broadcast_arrays(*_ends(other))
+        fits = (low > 1e-300) | (high < -1e-300)  # else the quotient may be anything
+        inverse = _outwards(1 / np.where(fits, high, 1.0), 1 / np.where(fits, low, 1.0))
+        return self * Enclosure(
+            np.where(fits, inverse.low, -np.inf), np.where(fits, inverse.high, np.inf)
         )
-        return self * inverse
 
     def __rtruediv__(self, other: float) -> Enclosure:
         return Enclosure(np.float64(other) + 0 * self.low, np.float64(other) + 0 * self.low) / self
