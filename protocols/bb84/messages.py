@@ -33,6 +33,10 @@ class Pattern(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     size: Count
     slots: bytes
 
+    def __post_init__(self) -> None:
+        if self.size > min(self.slot_count, len(self.slots)):
+            raise ParameterError("more slots announced than there are")
+
     def __repr__(self) -> str:
         return f"<{self.size} of {self.slot_count} slots>"
 

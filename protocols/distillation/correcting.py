@@ -135,7 +135,6 @@ class CorrectingParty(Party):
         if verdict.reason is not None or message.length != verdict.length:
             raise MessageError("Alice hashes to another length than the bound allows")
         self._key = family.hash(self._bits, message.seed, verdict.length, self._workers)
-        self._bits = SecretBits(b"", 0)
         self._await({m.Confirmation: self._on_confirmation})
         return [self._send(m.Confirmation())]
 

@@ -26,6 +26,8 @@ KeyState = Literal["none", "pending", "final"]
 """Whether a party holds a key, and whether the other party is known to hold it, too."""
 
 
+_NO_BITS = SecretBits(b"", 0)
+
 Handler = Callable[[Any, Entropy], list[bytes]]
 
 
@@ -74,6 +76,7 @@ class Party(ABC):
         self._sent = self._received = 0
         self._counting_wire = False
         self._wire = {ALICE_TO_BOB: 0, BOB_TO_ALICE: 0}
+        self._bits = _NO_BITS
         self._task: Callable[[], None] | None = None
         self._key: SecretBits | None = None
         self._result: Account | None = None
@@ -211,7 +214,11 @@ class Party(ABC):
         if self._aborted:
             raise AbortedError("the party was aborted and takes no more messages")
         self._aborted = True
-        packets = action()
+        try:
+            packets = action()
+        except BaseException:
+            self._bits, self._task, self._handlers = _NO_BITS, None, {}
+            raise
         self._aborted = False
         return packets
 
@@ -255,6 +262,7 @@ class Party(ABC):
     def _finish(self, verdict: Verdict) -> None:
         """Close the account."""
         self._handlers = {}
+        self._bits = _NO_BITS
         if verdict.reason is not None:
             self._key = None
         bound = self._terms.bound

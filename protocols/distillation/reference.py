@@ -18,7 +18,6 @@ from protocols.errors import MessageError
 from protocols.privacy_amplification.choice import amplifier
 from protocols.reconciliation import choice
 from protocols.reconciliation.interface import Estimate
-from protocols.secret import SecretBits
 
 __all__ = ["ReferenceParty"]
 
@@ -129,7 +128,6 @@ class ReferenceParty(Party):
 
         def hash_now() -> None:
             self._key = family.hash(self._bits, seed, verdict.length, self._workers)
-            self._bits = SecretBits(b"", 0)
 
         self._task = hash_now
         self._await({m.Confirmation: self._on_confirmation})

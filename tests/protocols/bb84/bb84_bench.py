@@ -17,6 +17,7 @@ from protocols.bb84.settings import (
 )
 from protocols.bb84.sifting import Detections
 from protocols.generator import expand
+from protocols.reconciliation import choice
 
 SOURCE = Source((0.50, 0.15), (Fraction(1, 2), Fraction(1, 2)))
 P_Z = (dyadic(0.7), dyadic(0.7))
@@ -57,10 +58,12 @@ def bench_setup(
     slots: int,
     phase_randomisation: PhaseRandomisation = "gain-switched",
     margin: float = 5.0,
+    reconciliation: str = "cascade",
 ) -> Setup:
     expected = expected_counts(SOURCE, P_Z, slots, channel)
-    agreement = plan_length(expected, SOURCE, Security(1e-9, 1e-15), margin)
-    return Setup(SOURCE, agreement, phase_randomisation)
+    allowed = choice.allowance(reconciliation)
+    agreement = plan_length(expected, SOURCE, Security(1e-9, 1e-15), margin, allowed)
+    return Setup(SOURCE, agreement, phase_randomisation, reconciliation)
 
 
 def detect(

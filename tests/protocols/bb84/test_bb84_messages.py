@@ -145,5 +145,9 @@ def test_bits_and_bases_must_fit() -> None:
         Announcement((Pattern.of(9, np.array([1, 4])),), Bits(1, b"\x80"))
     with pytest.raises(ParameterError, match="does not fit"):
         CODEC.encode(m.Amplification(2**70, b""))
-    with pytest.raises(MessageError):
-        Pattern(9, 3, b"\0\0").numbers()
+    for wrong in (Pattern(9, 2, b"\0\0\0"), Pattern(2, 2, b"\0\1")):
+        with pytest.raises(MessageError):
+            wrong.numbers()
+    for size, count in ((3, 9), (2, 1)):  # before anything of that size is made
+        with pytest.raises(ParameterError, match="more slots"):
+            Pattern(count, size, b"\0\0")
