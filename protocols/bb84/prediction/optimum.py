@@ -30,12 +30,12 @@ __all__ = ["FARTHEST_DB", "BestSettings", "HeldSettings"]
 FARTHEST_DB = 200.0
 """Loss beyond which no reach is looked for."""
 
-_EDGE_DB = 2e-3
-_ADVANCE = 0.9  # of the way to where settings that are held end
+_EDGE_DB = 3e-3
+_ADVANCE = 0.6  # of the way to where settings that are held end
 _COLD, _WARM = 0.5, 0.15  # sides of the first simplex, as logits
 _CLIMBS = 2  # from the best of the sender's starts
-_COLD_DB = 2.5  # after so much more loss these are tried again
-_NEAR, _TOP = 1e-2, 1e-4  # tolerances of the rate
+_FALL = 0.5  # of the rate, after which these are tried again
+_NEAR, _TOP = 1e-2, 3e-5  # tolerances of the rate
 
 
 class HeldSettings:
@@ -87,7 +87,7 @@ class BestSettings:
     def __init__(self, case: Case) -> None:
         self._case = case
         self._edge_db = math.inf
-        self._cold_db = -math.inf
+        self._cold_rate = math.inf  # where the starts were tried last
         self._loss_db = 0.0  # the largest so far that has a key
         self._settings: Settings | None = None  # the best there
         self._trail: list[tuple[float, Settings]] = []
@@ -119,36 +119,40 @@ class BestSettings:
         """Return the best settings at a loss not below the last; None beyond the edge."""
         if loss_db >= self._edge_db:
             return None
-        if self._settings is None or loss_db >= self._cold_db + _COLD_DB:
-            self._cold_db = loss_db
-            found = self._anywhere(loss_db)
-        else:
-            found = _best(self._case, loss_db, [(self._settings, _WARM)])
-        if self._take(loss_db, found):
+        if self._take(loss_db, self._best_at(loss_db)):
             return self._settings
-        if self._settings is None and not self._take(0.0, self._anywhere(0.0)):
+        if self._settings is None and not self._take(0.0, self._best_at(0.0)):
             self._edge_db = 0.0
             return None
         while self._settings is not None:
             before_db, ahead_db = self._loss_db, self._ahead(self._settings, loss_db)
-            self._take(ahead_db, _best(self._case, ahead_db, [(self._settings, _WARM)]))
+            self._take(ahead_db, self._best_at(ahead_db))
             if self._loss_db == loss_db:
                 return self._settings
             if self._loss_db - before_db < _EDGE_DB:  # this summit ends: is there another?
                 ahead_db = min(loss_db, self._loss_db + _EDGE_DB)
-                if not self._take(ahead_db, self._anywhere(ahead_db)):
+                if not self._take(ahead_db, self._best_at(ahead_db)):
                     break
         self._edge_db = self._loss_db
         return None
 
-    def _anywhere(self, loss_db: float) -> Settings | None:
-        """Return the best settings from the best of the sender's starts, and from the last."""
+    def _best_at(self, loss_db: float) -> Settings | None:
+        """Return the best settings from those of the last loss, and now and then from afar."""
+        near = self._settings
+        if near is not None and worth(self._case, loss_db, near) > _FALL * self._cold_rate:
+            return _best(self._case, loss_db, [(near, _WARM)])
+        found = self._anywhere(loss_db, near)
+        if found is not None:
+            self._cold_rate = worth(self._case, loss_db, found)
+        return found
+
+    def _anywhere(self, loss_db: float, near: Settings | None) -> Settings | None:
+        """Return the best settings from the best of the sender's starts, and from near."""
         ranked = sorted(
             self._case.sender.starts, key=lambda start: -worth(self._case, loss_db, start)
         )
         starts = [(start, _COLD) for start in ranked[:_CLIMBS]]
-        near = [(self._settings, _WARM)] if self._settings else []
-        return _best(self._case, loss_db, starts + near)
+        return _best(self._case, loss_db, [*starts, *([(near, _WARM)] if near else [])])
 
     def _ahead(self, settings: Settings, loss_db: float) -> float:
         """Return a loss up to `loss_db` at which settings that are held still give a key."""
@@ -191,6 +195,6 @@ def _climb(case: Case, loss_db: float, start: Settings, side: float, tolerance: 
 
     point = np.array(sender.point(start))
     simplex = np.vstack([point, point + side * np.eye(point.size)])
-    options = {"initial_simplex": simplex, "xatol": 0.1, "fatol": tolerance, "maxfev": 800}
+    options = {"initial_simplex": simplex, "xatol": 0.05, "fatol": tolerance, "maxfev": 800}
     ended = minimize(cost, point, method="Nelder-Mead", options=options)
     return sender.settings(ended.x.tolist())

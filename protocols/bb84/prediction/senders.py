@@ -3,7 +3,8 @@
 A sender maps its settings to a point without bounds, so that a search can go anywhere:
 each coordinate is the logit of a probability, or of a place between two limits. Both
 stations' p_z are one coordinate: of all pairs with the same share of key detections,
-equal ones leave the most for the test basis.
+equal ones leave the most for the test basis. It is at least `LEAST_P_Z`: below, a block of
+given detections would be bought with hundreds of test detections for each of the key.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from protocols.bb84.prediction.link import Link
 from protocols.bb84.prediction.response import Light, coherent, mixture, single_photons
 from protocols.errors import ParameterError
 
-__all__ = ["EntangledPairs", "OneDecoy", "Sender", "SinglePhotons", "TwoDecoys"]
+__all__ = ["LEAST_P_Z", "EntangledPairs", "OneDecoy", "Sender", "SinglePhotons", "TwoDecoys"]
 
 _BRIGHTEST = 2.0
 """Mean photon or pair number that no optimum comes near."""
-_BASES = (0.01, 0.1, 0.3, 0.6, 0.85, 0.95)
+LEAST_P_Z = 0.05
+"""The least probability of the key basis that a search goes to."""
+_BASES = (0.08, 0.3, 0.6, 0.85, 0.95)
 """Probabilities of the key basis to begin with: the shorter the block, the smaller."""
 
 
@@ -71,12 +74,13 @@ class OneDecoy:
             _logit(strong / _BRIGHTEST),
             _logit(weak / strong),
             _logit(settings.probabilities[0]),
-            _logit(settings.p_z[0]),
+            _from_basis(settings.p_z[0]),
         ]
 
     def settings(self, point: Sequence[float]) -> Settings:
         """Return the settings at a place."""
-        brightness, ratio, p, p_z = map(_share, point)
+        brightness, ratio, p = map(_share, point[:3])
+        p_z = _to_basis(point[3])
         strong = _BRIGHTEST * brightness
         return Settings((strong, strong * ratio), (p, 1 - p), (p_z, p_z))
 
@@ -125,12 +129,13 @@ class TwoDecoys:
             _logit((weak - weakest) / (strong - 2 * weakest)),
             _logit(p1),
             _logit(p2 / (1 - p1)),
-            _logit(settings.p_z[0]),
+            _from_basis(settings.p_z[0]),
         ]
 
     def settings(self, point: Sequence[float]) -> Settings:
         """Return the settings at a place."""
-        brightness, ratio, p1, p2, p_z = map(_share, point)
+        brightness, ratio, p1, p2 = map(_share, point[:4])
+        p_z = _to_basis(point[4])
         span = _BRIGHTEST * brightness
         levels = (span + 2 * self.weakest, span * ratio + self.weakest, self.weakest)
         return Settings(levels, (p1, (1 - p1) * p2, (1 - p1) * (1 - p2)), (p_z, p_z))
@@ -168,11 +173,11 @@ class SinglePhotons:
 
     def point(self, settings: Settings) -> list[float]:
         """Return the settings' place in the space that is searched."""
-        return [_logit(settings.p_z[0])]
+        return [_from_basis(settings.p_z[0])]
 
     def settings(self, point: Sequence[float]) -> Settings:
         """Return the settings at a place."""
-        p_z = _share(point[0])
+        p_z = _to_basis(point[0])
         return Settings((self.emission,), (1.0,), (p_z, p_z))
 
 
@@ -206,12 +211,12 @@ class EntangledPairs:
 
     def point(self, settings: Settings) -> list[float]:
         """Return the settings' place in the space that is searched."""
-        return [_logit(settings.intensities[0] / _BRIGHTEST), _logit(settings.p_z[0])]
+        return [_logit(settings.intensities[0] / _BRIGHTEST), _from_basis(settings.p_z[0])]
 
     def settings(self, point: Sequence[float]) -> Settings:
         """Return the settings at a place."""
-        brightness, p_z = map(_share, point)
-        return Settings((_BRIGHTEST * brightness,), (1.0,), (p_z, p_z))
+        p_z = _to_basis(point[1])
+        return Settings((_BRIGHTEST * _share(point[0]),), (1.0,), (p_z, p_z))
 
 
 def _coherent_answers(link: Link, loss_db: float, settings: Settings) -> Answers:
@@ -241,6 +246,14 @@ def _check_loss(loss_db: float) -> None:
 def _logit(share: float) -> float:
     share = min(max(share, 1e-9), 1 - 1e-9)
     return math.log(share / (1 - share))
+
+
+def _from_basis(p_z: float) -> float:
+    return _logit((p_z - LEAST_P_Z) / (1 - LEAST_P_Z))
+
+
+def _to_basis(logit: float) -> float:
+    return LEAST_P_Z + (1 - LEAST_P_Z) * _share(logit)
 
 
 def _share(logit: float) -> float:

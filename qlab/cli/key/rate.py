@@ -64,7 +64,7 @@ _SIZE = click.FloatRange(min=1.0, max=1e18)
     help="A station by its table [bb84]; the simulated bench if no link is named.",
 )
 @click.option(
-    "--distance", callback=_places, metavar="KM", help="Such as 0:200:5; 0:150:10 if not given."
+    "--distance", callback=_places, metavar="KM", help="Such as 0:200:5, which it is if not given."
 )
 @click.option(
     "--loss", callback=_places, metavar="DB", help="Such as 0:40:1, instead of distances."
@@ -223,7 +223,7 @@ def _show(described: Description, as_json: bool) -> None:
 
 def _losses(described: Description, distances: list[float] | None) -> list[float]:
     if distances is None:
-        distances = [10.0 * i for i in range(16)]
+        distances = [5.0 * i for i in range(41)]
     return [described.link.loss_db(distance) for distance in distances]
 
 

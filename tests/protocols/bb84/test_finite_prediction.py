@@ -261,7 +261,7 @@ def test_pairs_are_the_sum_of_their_numbers(etas: tuple[float, float]) -> None:
 
 @given(
     st.floats(0.01, 1.9), st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.01, 0.99),
-    st.floats(0.01, 0.99),
+    st.floats(0.06, 0.99),
 )  # fmt: skip
 def test_points_are_places_of_settings(mu, ratio, p, share, p_z) -> None:
     weak = 2e-4 + ratio * (mu - 4e-4)
