@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.distillation import messages as m
+from protocols.distillation.bound import AssumedSinglePhotons, Terms
 from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE
 from protocols.errors import AbortedError, AuthenticationError, InsecureError
 
 KEYS = noisy(2000, 0.004)
+LONG_KEYS = noisy(5000, 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +173,44 @@ def test_one_side_without_authentication_gives_no_key() -> None:
             line.run()
         assert "final" not in (line.alice.key_state, line.bob.key_state)
         bare = Line(*KEYS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(("cascade", "ldpc")), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_bare_parties_meet_flipped_bits_with_their_own_errors(
+    method: str, at: int, bit: int
+) -> None:
+    """Nothing else is raised, whatever the bytes; equal keys are the channel's promise here."""
+    line = Line(*LONG_KEYS, terms=Terms(AssumedSinglePhotons(), method))
+
+    def attack(count: int, waiting: list[tuple[str, bytes]]) -> None:
+        if count == at % 14:
+            direction, packet = waiting[0]
+            raw = bytearray(packet)
+            raw[bit // 8 % len(raw)] ^= 1 << bit % 8
+            waiting[0] = direction, bytes(raw)
+
+    with contextlib.suppress(InsecureError, AbortedError):
+        line.run(attack)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(("cascade", "ldpc")), st.integers(0, 10), st.binary(max_size=60))
+def test_answers_and_questions_of_any_bytes(method: str, at: int, data: bytes) -> None:
+    line = Line(*LONG_KEYS, terms=Terms(AssumedSinglePhotons(), method))
+    asked = (m.ReconciliationQuestion, m.ReconciliationAnswer)
+    seen = 0
+
+    def attack(count: int, waiting: list[tuple[str, bytes]]) -> None:
+        nonlocal seen
+        direction, packet = waiting[0]
+        if isinstance(opened(packet), asked):
+            seen += 1
+            if seen == at + 1:
+                waiting[0] = direction, changed(packet, data=data)
+
+    with contextlib.suppress(InsecureError, AbortedError):
+        line.run(attack)
+    for party in (line.alice, line.bob):
+        if party.finished and party.result.verified:
+            assert line.alice.result.m_z == line.bob.result.m_z

@@ -159,6 +159,27 @@ def test_any_errors_end_equal_or_refused(
         assert account.secret_bits == account.net_secret_bits == 0
 
 
+@pytest.mark.parametrize("method", ["ldpc-16k", "ldpc-64k", "ldpc", "auto"])
+@pytest.mark.parametrize("pattern", ["spread", "bursts", "one way"])
+def test_long_blocks_end_equal_by_any_method(method: str, pattern: str) -> None:
+    bits = 280_000
+    alice, bob = noisy(bits, 0.03, seed=5)
+    if pattern == "bursts":  # 3 % in stretches that are half wrong
+        rng = np.random.default_rng(6)
+        bob = alice.copy()
+        for start in range(0, bits, 10_000):
+            bob[start : start + 600] ^= rng.integers(0, 2, 600, np.uint8)
+    elif pattern == "one way":
+        bob = bob & alice
+    line = Line(alice, bob, terms=Terms(AssumedSinglePhotons(), method, "modular"))
+    line.run()
+    account = line.bob.result
+    assert account.reason is None and line.alice.key == line.bob.key
+    assert account.errors == np.count_nonzero(alice != bob)
+    assert account.reconciliation == {"ldpc-16k": "ldpc-16k"}.get(method, "ldpc-64k")
+    assert account == line.alice.result
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.binary(min_size=32, max_size=32), st.integers(1, 10**6), st.data())
 def test_samples_are_spread_evenly(seed: bytes, bits: int, data: st.DataObject) -> None:
