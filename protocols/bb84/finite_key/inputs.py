@@ -260,7 +260,7 @@ class KeyCounts:
         for name, entries in self._tallies():
             if len(entries) != (kinds or 1):
                 raise ParameterError(
-                    f"{name}: {self.protocol} has {kinds or 1}, not {len(entries)}"
+                    f"{name}: {self.protocol} has {kinds or 1} entries, not {len(entries)}"
                 )
         for name, bits in (
             ("leak_ec", self.leak_ec),

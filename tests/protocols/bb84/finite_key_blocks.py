@@ -132,3 +132,69 @@ def exact_two_decoys(block):
             "secret": s_z0 + s_z1 * (1 - exact_entropy(phi)),
             "secrecy_bits": 6 * (21 / eps).ln() / Decimal(2).ln(),
         }
+
+
+def exact_sampling(block):
+    """Return the single-photon bound of Tomamichel et al. (2012) in decimals."""
+    with localcontext() as context:
+        context.prec = 60
+        n, k, m = block.n_z[0], block.n_x[0], block.m_x[0]
+        eps = Decimal(repr(block.eps_sec))
+        mu = (Decimal((n + k) * (k + 1)) / (n * k * k) * (4 / eps).ln()).sqrt()
+        phi = Decimal(m) / k + mu
+        return {
+            "mu": mu,
+            "phi_z": phi,
+            "secret": n * (1 - exact_entropy(phi)),
+            "secrecy_bits": 2 * (1 / eps).ln() / Decimal(2).ln(),
+        }
+
+
+def exact_variable(block, delta_1=0, delta_2=0):
+    """Return the bound of Tupkary et al. (2025) with eps_AT = eps_PA = eps_sec/3."""
+    with localcontext() as context:
+        context.prec = 60
+        eps = Decimal(repr(block.eps_sec)) / 3
+        events = (9 if block.intensities else 0) + (3 if delta_1 or delta_2 else 1)
+        each = eps**2 / events  # the probability that an event fails
+        delta_1, delta_2 = Decimal(repr(delta_1)), Decimal(repr(delta_2))
+        if block.intensities:
+            mu1, mu2, mu3 = mus = [Decimal(repr(mu)) for mu in block.intensities]
+            ps = [Decimal(repr(float(p))) for p in block.probabilities]
+            tau0 = sum(p * (-mu).exp() for mu, p in zip(mus, ps, strict=True))
+            tau1 = sum(p * (-mu).exp() * mu for mu, p in zip(mus, ps, strict=True))
+
+            def ends(n, i):
+                deviation = (Decimal(sum(n)) / 2 * (2 / each).ln()).sqrt()
+                scale = mus[i].exp() / ps[i]
+                return scale * (n[i] - deviation), scale * (n[i] + deviation)
+
+            def ones(n):
+                zero = tau0 * (mu2 * ends(n, 2)[0] - mu3 * ends(n, 1)[1]) / (mu2 - mu3)
+                inner = (
+                    ends(n, 1)[0]
+                    - ends(n, 2)[1]
+                    - (mu2**2 - mu3**2) / mu1**2 * (ends(n, 0)[1] - max(Decimal(0), zero) / tau0)
+                )
+                return tau1 * mu1 * inner / (mu1 * (mu2 - mu3) - mu2**2 + mu3**2)
+
+            kept, tested = ones(block.n_z), ones(block.n_x)
+            wrong = tau1 * (ends(block.m_x, 1)[1] - ends(block.m_x, 2)[0]) / (mu2 - mu3)
+        else:
+            kept, tested = Decimal(block.n_z[0]), Decimal(block.n_x[0])
+            wrong = Decimal(block.m_x[0])
+        f = kept * tested**2 / ((kept + tested) * (tested + 1))
+        serfling = ((1 / each).ln() / (2 * f)).sqrt()
+        spread = ((1 / each).ln() / (2 * kept)).sqrt()
+        gamma_1 = spread if delta_1 else 0
+        gamma_2 = spread if delta_2 else 0
+        phi = (max(Decimal(0), wrong) / tested + serfling + delta_1 + gamma_1) / (
+            1 - delta_2 - gamma_2
+        )
+        return {
+            "s_z1_lower": kept,
+            "gamma_serfling": serfling,
+            "phi_z": phi,
+            "secret": kept * (1 - exact_entropy(phi)),
+            "secrecy_bits": 2 * (1 / (2 * eps)).ln() / Decimal(2).ln(),
+        }
