@@ -3,6 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from protocols.authentication.wegman_carter import Authenticator
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
 from protocols.bb84.distillation import PhaseRandomisation, Setup
@@ -16,6 +17,7 @@ from protocols.bb84.settings import (
     dyadic,
 )
 from protocols.bb84.sifting import Detections
+from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE
 from protocols.generator import expand
 from protocols.reconciliation import choice
 
@@ -108,11 +110,36 @@ def detect(
     )
 
 
-def make_link(setup: Setup, channel: Channel, slots: int, blocks: int = 1, seed: int = 1) -> Link:
-    """Send `slots` pulses in `blocks` patterns."""
+HASH_KEYS = {ALICE_TO_BOB: b"alice's hash key", BOB_TO_ALICE: b"hash key of bob."}
+
+
+class Pads:
+    """One side's pads, the same on both sides; remembers how many bytes were taken."""
+
+    def __init__(self) -> None:
+        self.taken = {ALICE_TO_BOB: 0, BOB_TO_ALICE: 0}
+
+    def __call__(self, direction: str, count: int) -> bytes:
+        start = self.taken[direction]
+        self.taken[direction] += count
+        return expand(b"pads", direction, start, count)
+
+
+def make_link(
+    setup: Setup,
+    channel: Channel,
+    slots: int,
+    blocks: int = 1,
+    seed: int = 1,
+    pads: tuple[Pads, Pads] | None = None,
+) -> Link:
+    """Send `slots` pulses in `blocks` patterns; with pads the parties authenticate."""
     rng = np.random.default_rng(seed)
     ours = SeededEntropy(b"alice %d" % seed), SeededEntropy(b"bob %d" % seed)
     alice, bob = Alice(setup), Bob(setup)
+    if pads is not None:
+        alice = Alice(setup, Authenticator(ALICE_TO_BOB, HASH_KEYS, pads[0]))
+        bob = Bob(setup, Authenticator(BOB_TO_ALICE, HASH_KEYS, pads[1]))
     mus = np.array(SOURCE.intensities)
     count = slots // blocks
     for _ in range(blocks):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from bb84_bench import SOURCE, Link, bench_channel, bench_setup, make_link
+from bb84_bench import SOURCE, Link, Pads, bench_channel, bench_setup, make_link
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -411,6 +411,43 @@ def test_a_key_is_final_only_where_the_other_holds_it() -> None:
     wire.rest()
     assert (alice.key_state, bob.key_state) == ("final", "final")
     assert alice.key == bob.key == bob.pending_key
+
+
+def authenticated_link(seed: int = 1) -> tuple[Link, tuple[Pads, Pads]]:
+    channel = replace(bench_channel(), transmittance=0.5, dead_time_s=0.0, jitter_s=0.0)
+    pads = Pads(), Pads()
+    setup = bench_setup(channel, 1_500_000, margin=1.0)
+    return make_link(setup, channel, 1_500_000, pads=pads, seed=seed), pads
+
+
+def test_seven_tags_are_charged() -> None:
+    link, pads = authenticated_link()
+    run(link)
+    for party in (link.alice, link.bob):
+        result = party.result
+        assert result.pad_bits == 7 * 128
+        assert result.net_secret_bits == result.secret_bits - 7 * 128 > 0
+        assert not any("authenticated by the channel" in text for text in result.assumptions)
+    assert link.alice.key == link.bob.key
+    assert pads[0].taken == pads[1].taken == {ALICE_TO_BOB: 64, BOB_TO_ALICE: 48}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, m.Confirmation], ids=lambda kind: kind.__name__)
+def test_a_changed_bit_gives_no_key(kind: type[Message]) -> None:
+    """Whatever it is in, a tag notices it, at the end of its phase at the latest."""
+    link, _ = authenticated_link()
+    wire = Wire(link)
+    to, packet = wire.until(kind)
+    found = CODEC.unwrap(packet)
+    body = bytearray(found.body)
+    body[-1] ^= 1  # of bits, counts, seeds and tags alike
+    with pytest.raises(InsecureError):
+        wire.deliver(to, CODEC.wrap(found.sequence, bytes(body), found.tag))
+        wire.rest()
+    for party in (link.alice, link.bob):
+        assert not party.finished and party.key_state != "final"
+    if kind is not m.Confirmation and kind is not m.Amplification:
+        assert link.alice.key_state == link.bob.key_state == "none"
 
 
 END = CODEC.wrap(0, CODEC.encode(m.ReconciliationEnd()))
