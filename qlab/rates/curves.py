@@ -86,8 +86,8 @@ class Curve:
     points : sequence of Point
         In ascending order of loss.
     edge : sequence of Point
-        With a key, ever closer to the largest loss that has one, the last of them there;
-        empty if there is no key without any loss.
+        Ever closer to the largest loss with a key, the last of them there; empty if there
+        is no key without any loss.
     facts : mapping
         What the points share, by the names that JSON has.
     """
@@ -128,12 +128,20 @@ def finite_curve(
         No proof covers the case, or a setting is out of range.
     """
     case = described.case(protocol, block)
-    sweep = BestSettings(case) if optimise else HeldSettings(case, described.held(protocol))
-    points = []
+    held = None if optimise else described.held(protocol)
+
+    def begin() -> BestSettings | HeldSettings:
+        return BestSettings(case) if held is None else HeldSettings(case, held)
+
+    sweep, points = begin(), []
     for loss_db in losses_db:
         points.append(_finite(described, sweep.at(loss_db), optimise))
         step()
-    edge = [_finite(described, found, optimise) for found in sweep.edge()]
+    edge, reach = [], sweep.reach()
+    if reach is not None:
+        sweep = begin()
+        found = [*map(sweep.at, _closer_to(reach.loss_db)), reach]
+        edge = [_finite(described, one, optimise) for one in found if one.length]
     proof = case.proof(case.security.eps_sec)
     rule = VARIABLE_LENGTH if case.variable_length else FIXED_LENGTH
     return Curve(
@@ -221,14 +229,19 @@ def asymptotic_curve(
         step()
     last_db = max((one.loss_db for one in points if one.rate), default=0.0)
     end_db = largest(lambda loss_db: found(loss_db).rate, last_db, FARTHEST_DB, 2.0)
-    closer = [last_db + ((end_db or 0.0) - last_db) * (1 - 0.5**i) for i in range(1, 8)]
+    edge = [] if end_db is None else [*map(point, _closer_to(end_db)), point(end_db)]
     name = "infinite decoys" if decoys == "infinite" else "vacuum and a weak decoy"
     return Curve(
         f"asymptotic, {name}",
         points,
-        [] if end_db is None else [point(loss_db) for loss_db in (*closer, end_db)],
+        edge,
         {"asymptotic": decoys, "optimised": optimise, "sifting": sifting, "proof": _MA},
     )
+
+
+def _closer_to(end_db: float) -> list[float]:
+    """Return losses that halve the way to an end, from 3 dB before."""
+    return [end_db - way for way in (3 * 0.5**i for i in range(9)) if way <= end_db]
 
 
 def amount(count: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qlab.errors import QlabError, UsageError
+from qlab.errors import QlabError, UsageError, printable
 from qlab.rates.curves import Curve, Point, repeaterless_bound
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def draw_rates(
         upper = lower = figure.subplots()
     drawing.rates(upper, curves)
     lower.set_xlabel("loss between the stations (dB)" if over_loss else "distance (km)")
-    figure.suptitle(title, fontsize=11, parse_math=False)
+    figure.suptitle(printable(title), fontsize=11, parse_math=False)
     try:
         with picture.open("wb" if overwrite else "xb") as out:
             figure.savefig(out, format=picture.suffix[1:].lower(), dpi=150)

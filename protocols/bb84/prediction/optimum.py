@@ -58,22 +58,14 @@ class HeldSettings:
             self._key_db = loss_db
         return found
 
-    def edge(self) -> list[Prediction]:
-        """Return predictions from the last with a key to the largest loss with a key.
+    def reach(self) -> Prediction | None:
+        """Return the prediction at the largest loss with a key, up to `FARTHEST_DB`.
 
-        Returns
-        -------
-        list of Prediction
-            In ascending order of loss, ever closer, the last at the reach, which is at most
-            `FARTHEST_DB`; empty if there is no key without any loss.
+        None if there is no key without any loss.
         """
         worth_at = partial(worth, self._case, settings=self._settings)
         end_db = largest(worth_at, self._key_db, FARTHEST_DB, 1.0)
-        if end_db is None:
-            return []
-        way_db = end_db - self._key_db
-        closer = [self._key_db + way_db * (1 - 0.5**i) for i in range(1, 8)]
-        return [predict(self._case, loss_db, self._settings) for loss_db in (*closer, end_db)]
+        return None if end_db is None else predict(self._case, end_db, self._settings)
 
 
 class BestSettings:
@@ -90,7 +82,6 @@ class BestSettings:
         self._cold_rate = math.inf  # where the starts were tried last
         self._loss_db = 0.0  # the largest so far that has a key
         self._settings: Settings | None = None  # the best there
-        self._trail: list[tuple[float, Settings]] = []
 
     def at(self, loss_db: float) -> Prediction:
         """Return the prediction at a loss, not below the last.
@@ -98,22 +89,16 @@ class BestSettings:
         Where there is no key the settings are the best of the largest loss that has one, or
         some.
         """
-        found = self._to(loss_db)
-        if found is not None:
-            self._trail.clear()
-        return predict(self._case, loss_db, found or self._settings or self._case.sender.starts[0])
+        found = self._to(loss_db) or self._settings or self._case.sender.starts[0]
+        return predict(self._case, loss_db, found)
 
-    def edge(self) -> list[Prediction]:
-        """Return predictions from the last with a key to the largest loss with a key.
+    def reach(self) -> Prediction | None:
+        """Return the prediction at the largest loss with a key, up to `FARTHEST_DB`.
 
-        Returns
-        -------
-        list of Prediction
-            As of `HeldSettings`.
+        None if there is no key without any loss.
         """
         self._to(FARTHEST_DB)
-        last = [(self._loss_db, self._settings)] if self._settings else []
-        return [predict(self._case, loss_db, best) for loss_db, best in self._trail or last]
+        return predict(self._case, self._loss_db, self._settings) if self._settings else None
 
     def _to(self, loss_db: float) -> Settings | None:
         """Return the best settings at a loss not below the last; None beyond the edge."""
@@ -166,7 +151,6 @@ class BestSettings:
         if found is None:
             return False
         self._loss_db, self._settings = loss_db, found
-        self._trail.append((loss_db, found))
         return True
 
 
