@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from protocols.authentication.wegman_carter import PAD_BITS, Authenticator
 from protocols.distillation.account import Account
 from protocols.distillation.bound import Tally, Terms, Verdict
-from protocols.distillation.codec import Codec, Message
+from protocols.distillation.codec import VERSION, Codec, Message
 from protocols.distillation.messages import DISTILLATION_MESSAGES
 from protocols.entropy import Entropy
 from protocols.errors import AbortedError, InsecureError, MessageError, ParameterError
@@ -201,8 +201,7 @@ class Party(ABC):
         if self._counting_wire:
             self._wire[self.answers] += 8 * len(data)
         if self._authenticator is not None:
-            untagged = self._codec.wrap(packet.sequence, packet.body)
-            self._authenticator.absorb(self.answers, untagged)
+            self._absorb(self._authenticator, self.answers, packet.sequence, packet.body)
         if self._authenticator is not None and message.phase is not None:
             self._authenticator.verify(message.phase, packet.tag)
         elif packet.tag:
@@ -232,16 +231,21 @@ class Party(ABC):
 
     def _send(self, message: Message) -> bytes:
         body = self._codec.encode(message)
-        data = self._codec.wrap(self._sent, body)
+        tag = b""
         if self._authenticator is not None:
-            self._authenticator.absorb(self.direction, data)
+            self._absorb(self._authenticator, self.direction, self._sent, body)
             if message.phase is not None:
                 tag = self._authenticator.seal(message.phase)
-                data = self._codec.wrap(self._sent, body, tag)
+        data = self._codec.wrap(self._sent, body, tag)
         self._sent += 1
         if self._counting_wire:
             self._wire[self.direction] += 8 * len(data)
         return data
+
+    def _absorb(self, tags: Authenticator, way: str, sequence: int, body: bytes) -> None:
+        """Add a message to the transcript: its version and number, then its body."""
+        tags.absorb(way, VERSION.to_bytes(4, "big") + sequence.to_bytes(4, "big"))
+        tags.absorb(way, body)
 
     def _decide(self) -> Verdict:
         """Return the length of the key, or why there is none."""

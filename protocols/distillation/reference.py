@@ -143,4 +143,5 @@ def _uniform(drawn: bytes, count: int) -> bytes:
     """Return `count` packed bits of what was drawn, the padding cleared."""
     if not count % 8:
         return drawn
-    return drawn[:-1] + bytes([drawn[-1] & (0xFF00 >> count % 8) & 0xFF])
+    last = drawn[-1] & (0xFF00 >> count % 8) & 0xFF
+    return b"".join((memoryview(drawn)[:-1], bytes([last])))
