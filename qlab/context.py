@@ -31,6 +31,8 @@ __all__ = [
     "DataSink",
     "KeyFacts",
     "KeySink",
+    "Opening",
+    "Peer",
     "Progress",
     "RunAbortedError",
     "RunClock",
@@ -105,6 +107,13 @@ class Tap:
         )
         if self._flag.reason and not self._shielded and kind in self._STOPS:
             self._recorder.record(source, Kind.ABORT, self._flag.reason.encode(), session=session)
+            raise RunAbortedError(self._flag.reason)
+
+    def stop_if_asked(self, source: str) -> None:
+        """Let a pending abort end a wait for `source`, in which there is nothing to record."""
+        if self._flag.reason and not self._shielded:
+            if self._recorder is not None:
+                self._recorder.record(source, Kind.ABORT, self._flag.reason.encode())
             raise RunAbortedError(self._flag.reason)
 
     @contextmanager
@@ -210,8 +219,44 @@ class KeyFacts:
 class KeySink(Protocol):
     """Takes a run's final key; in a replay it takes it nowhere."""
 
-    def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
-        """Keep a key until the run has ended well, then store it."""
+    def deposit(self, key: SecretBits, facts: KeyFacts, refill_bits: int = 0) -> None:
+        """Keep a key.
+
+        Of one station until the run has ended well, then it is stored. Of two it is
+        pending on the disk when this returns; its last `refill_bits` are for the pads.
+        """
+
+    def agreed(self) -> None:
+        """Make the key final: the other party holds it, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What two stations agreed on when they met.
+
+    Attributes
+    ----------
+    session : str
+        The session's id, the same on both sides.
+    simulated : bool
+        Whether the instruments of either side are simulated.
+    """
+
+    session: str
+    simulated: bool
+
+
+class Peer(Protocol):
+    """The other party's station; everything that crosses is recorded."""
+
+    def opening(self) -> Opening:
+        """Return what was agreed on; asked once, first."""
+
+    def send(self, data: bytes) -> None:
+        """Send a message. If the line has failed, the next `receive` says so."""
+
+    def receive(self) -> bytes:
+        """Wait for the next message."""
 
 
 class Progress(Protocol):
@@ -258,6 +303,8 @@ class RunContext:
         Gives a block in which nobody can stop the run: for the way to the safe state.
     apart : bool
         Whether parties work in processes of their own; a replay works alone.
+    peer : Peer or None
+        The other party's station, if it has one of its own.
     """
 
     station: Station
@@ -269,6 +316,7 @@ class RunContext:
     progress: Progress
     shielded: Callable[[], AbstractContextManager[None]] = nullcontext
     apart: bool = False
+    peer: Peer | None = None
 
     def note(self, text: str) -> None:
         """Write a line into the run's log."""

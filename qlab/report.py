@@ -16,7 +16,7 @@ def bb84_summary(results: Mapping[str, Any]) -> str:
         *([("run file", results["run_file"])] if "run_file" in results else []),
         ("pulses", f"{results['slots']:,} in {results['live_s']:.3g} s of light"),
         *_mean_photon_number(results),
-        ("detections", _detections(results)),
+        *_detections(results),
         (
             "sifted bits",
             f"{results['sifted_bits']:,} (z {sum(results['n_z']):,}, x {sum(results['n_x']):,})",
@@ -29,7 +29,8 @@ def bb84_summary(results: Mapping[str, Any]) -> str:
         rows.append(("leak", f"{results['leak_ec_bits']:,} bits, {shown}"))
     if results["bounds"] is not None:
         rows.append(("single photons", _single_photons(results["bounds"])))
-        rows.append(("phase error", f"<= {results['bounds']['phi_z']:.2%}"))
+        if "phi_z" in results["bounds"]:
+            rows.append(("phase error", f"<= {results['bounds']['phi_z']:.2%}"))
     rows.append(("secret bits", _secret(results)))
     if "secret_rate_bps" in results:
         rate, elapsed_s = results["secret_rate_bps"], results["elapsed_s"]
@@ -53,19 +54,26 @@ def _mean_photon_number(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("mean photon number", f"{found:.4f} +- {u:.4f}")]
 
 
-def _detections(results: Mapping[str, Any]) -> str:
-    return (
+def _detections(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return one row, or none of a run of Alice's station, which detects nothing."""
+    if results["double_clicks"] is None:
+        return []
+    text = (
         f"{results['detections']:,} ({results['double_clicks']:,} double; "
         f"{results['dropped_dead_time']:,} dropped in dead time, "
         f"{results['dropped_outside']:,} outside the window)"
     )
+    return [("detections", text)]
 
 
 def _single_photons(bounds: Mapping[str, float]) -> str:
-    return (
-        f"s_z0 >= {bounds['s_z0_lower']:,.0f}, s_z1 >= {bounds['s_z1_lower']:,.0f}, "
-        f"s_x1 >= {bounds['s_x1_lower']:,.0f}, v_x1 <= {bounds['v_x1_upper']:,.0f}"
-    )
+    signs = {"s_z0_lower": ">=", "s_z1_lower": ">=", "s_x1_lower": ">=", "v_x1_upper": "<="}
+    parts = [
+        f"{name.rpartition('_')[0]} {sign} {bounds[name]:,.0f}"
+        for name, sign in signs.items()
+        if name in bounds
+    ]
+    return ", ".join(parts) or "not bounded"
 
 
 def _qber(results: Mapping[str, Any], basis: str) -> str:

@@ -11,16 +11,19 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from drivers.core.context import Entropy
 from protocols.secret import SecretBits
 from qlab.context import (
     AbortFlag,
     KeyFacts,
+    KeySink,
     Progress,
     RunAbortedError,
     RunClock,
@@ -33,7 +36,9 @@ from qlab.context import (
 from qlab.errors import ExitCode, QlabError, UsageError, one_line
 from qlab.experiments.interface import Experiment, experiment
 from qlab.keystore import KeyRecord, KeyStore
+from qlab.link.peer import AgreedKeys, OtherParty, PairEntropy, meeting
 from qlab.provenance import provenance
+from qlab.runfile.placing import refuse_existing
 from qlab.runfile.schema import RunStatus
 from qlab.runfile.writer import RunWriter
 from qlab.station import Station, StationFile, parse_station
@@ -93,6 +98,7 @@ def run_experiment(
     progress: Progress | None = None,
     key_store: KeyStore | None = None,
     apart: bool = True,
+    other: OtherParty | None = None,
 ) -> Outcome:
     """Run an experiment and write its run file.
 
@@ -115,6 +121,8 @@ def run_experiment(
         Where a final key goes; the user's own by default.
     apart : bool
         Whether the parties of a distillation work in processes of their own.
+    other : OtherParty, optional
+        The other party's station, if each has its own.
 
     Returns
     -------
@@ -140,21 +148,27 @@ def run_experiment(
         raise UsageError("a seed is not negative", remedy="give 0 or more, or leave it out")
     if simulated and seed is None:
         seed = secrets.randbits(63)
-    planned = experiment(name)(station_file, overrides or {})
+    side = {} if other is None else {"side": other.side}
+    planned = experiment(name)(station_file, {**(overrides or {}), **side})
     config = toml_text({**_resolved(station_file), name: planned.table})
     started = datetime.now(UTC)
     flag = AbortFlag()
     tap = Tap(flag)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    keys = _Keys(key_store or KeyStore(), output)
-    keys.prepare()
+    store = key_store or KeyStore()
+    store.prepare()
     outcome: Outcome | None = None
-    with (
-        _signals(flag),
-        Station(
-            parse_station(config, station_file.source.name), seed=seed, recorder=tap
-        ) as station,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(_signals(flag))
+        peer = None
+        if other is not None:
+            refuse_existing(output)
+            peer = stack.enter_context(
+                meeting(other, store, tap, simulated=station_file.simulated, terms=planned.terms)
+            )
+        station = stack.enter_context(
+            Station(parse_station(config, station_file.source.name), seed=seed, recorder=tap)
+        )
         origin = provenance(seed)
         if flag.reason:
             raise RunAbortedError(flag.reason)
@@ -170,20 +184,29 @@ def run_experiment(
             operational=not simulated,
             clock=station.clock.now_ns,
         )
+        entropy: Entropy = SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap)
+        own = _Keys(store, output)
+        keys: KeySink = own
+        if peer is not None:
+            entropy = PairEntropy(peer.pair, tap, entropy)
+            keys = AgreedKeys(store, peer, run_id=run_id, run_file=str(output.absolute()))
         try:
             tap.attach(writer)
             ctx = RunContext(
                 station=station,
                 clock=RunClock(station.clock, tap, flag),
-                entropy=SystemEntropy(tap) if seed is None else SeededEntropy(seed, tap),
+                entropy=entropy,
                 recorder=tap,
                 data=_FileSink(writer),
                 keys=keys,
                 progress=progress or SilentProgress(),
                 shielded=tap.shielded,
                 apart=apart,
+                peer=peer,
             )
             outcome = conduct(planned, ctx)
+            if peer is not None:
+                peer.close(outcome.error)
             writer.result(outcome.results)
             writer.close(outcome.status)
         finally:
@@ -191,7 +214,7 @@ def run_experiment(
                 with contextlib.suppress(Exception):  # the first error is the one to show
                     writer.close(RunStatus.FAILED)
         if outcome.status is RunStatus.COMPLETE:
-            keys.store(run_id, fit_for_use=not station.simulated)
+            own.store(run_id, fit_for_use=not station.simulated)
     if outcome.error is not None and not isinstance(outcome.error, (Exception, KeyboardInterrupt)):
         raise outcome.error
     return outcome
@@ -254,12 +277,11 @@ class _Keys:
         self._run_file = run_file
         self._held: list[tuple[SecretBits, KeyFacts]] = []
 
-    def prepare(self) -> None:
-        """Fail before there is light, not after there is a key."""
-        self._key_store.prepare()
-
-    def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
+    def deposit(self, key: SecretBits, facts: KeyFacts, refill_bits: int = 0) -> None:
         self._held.append((key, facts))
+
+    def agreed(self) -> None:
+        """Nobody else has to agree."""
 
     def store(self, run_id: str, *, fit_for_use: bool) -> None:
         for number, (key, facts) in enumerate(self._held):

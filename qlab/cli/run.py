@@ -11,6 +11,7 @@ from qlab.cli.output import emit, json_option
 from qlab.cli.progress import run_progress
 
 if TYPE_CHECKING:
+    from qlab.link.peer import OtherParty
     from qlab.runner import Outcome
 
 
@@ -43,6 +44,22 @@ def run() -> None:
     type=click.Path(path_type=Path),
     help="Folder of the key store; QLAB_KEYS or your data folder if not given.",
 )
+@click.option(
+    "--role",
+    type=click.Choice(["alice", "bob"]),
+    help="Be this party, with a station of its own; the other one runs elsewhere.",
+)
+@click.option("--listen", metavar="ADDR", help="With --role: HOST:PORT to wait at for the other.")
+@click.option("--connect", metavar="ADDR", help="With --role: HOST:PORT where the other listens.")
+@click.option("--pair", default="", help="With --role: what both share; see `qlab key pair`.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="With --role: seconds that a lost connection may take to come back.",
+)
 @json_option
 def bb84(
     station: Path | None,
@@ -50,9 +67,18 @@ def bb84(
     duration: float | None,
     output: Path | None,
     keys: Path | None,
+    role: str | None,
+    listen: str | None,
+    connect: str | None,
+    pair: str,
+    patience: float,
     as_json: bool,
 ) -> None:
     """Distribute a key by one-decoy BB84, from light to secret bits.
+
+    One station plays both parties, unless --role says which one it is: then two stations
+    that share a pair of secrets (`qlab key pair init`) meet, one listens and the other
+    connects. PORT alone listens on this machine only.
 
     Exit codes: 0 a key was made, 7 no key can be given, 3 an instrument failed,
     4 a limit, 5 or 130 stopped with outputs safe.
@@ -65,6 +91,7 @@ def bb84(
     from qlab.runner import run_experiment
     from qlab.station import load_station
 
+    other = _other(role, listen, connect, pair, patience)
     path = output or Path(f"bb84-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.h5")
     overrides: dict[str, Any] = {} if duration is None else {"duration_s": duration}
     with run_progress() as progress:
@@ -76,6 +103,7 @@ def bb84(
             overrides=overrides,
             progress=progress,
             key_store=KeyStore(keys),
+            other=other,
         )
     if outcome.error is not None:
         _report_end(outcome, path)
@@ -91,6 +119,30 @@ def bb84(
             f"no key can be given: {results['no_key']}",
             remedy="send more pulses (--duration), or bring loss and errors down",
         )
+
+
+def _other(
+    role: str | None, listen: str | None, connect: str | None, pair: str, patience: float
+) -> OtherParty | None:
+    """Return where the other party is, if it has a station of its own."""
+    from qlab.errors import UsageError
+
+    if role is None:
+        if listen or connect or pair:
+            raise UsageError(
+                "--listen, --connect and --pair are for one of two parties",
+                remedy="add --role alice or --role bob",
+            )
+        return None
+    address = listen or connect
+    if address is None or (listen and connect):
+        raise UsageError(
+            "one party listens, the other one connects", remedy="give --listen or --connect"
+        )
+    from qlab.link import Patience
+    from qlab.link.peer import OtherParty
+
+    return OtherParty(role, address, listen is not None, pair, Patience(lost_s=patience))
 
 
 def _report_end(outcome: Outcome, path: Path) -> None:

@@ -279,6 +279,41 @@ def serve(
     click.echo("ended", err=True)
 
 
+@station.command()
+@click.argument("file", type=_FILE)
+@click.option("--alice", type=_FILE, help="Alice's file; FILE-alice.toml if not given.")
+@click.option("--bob", type=_FILE, help="Bob's file; FILE-bob.toml if not given.")
+@json_option
+def split(file: Path, alice: Path | None, bob: Path | None, as_json: bool) -> None:
+    """Write a station file for each party of BB84, from one of both; never over another.
+
+    For `qlab run bb84 --role`: each file has one party's instruments, limits, interlocks
+    and safe steps.
+    """
+    from qlab.experiments.bb84.planned import SIDES
+    from qlab.station import load_station
+    from qlab.station.split import split_station
+
+    paths = {
+        "alice": alice or file.with_name(f"{file.stem}-alice.toml"),
+        "bob": bob or file.with_name(f"{file.stem}-bob.toml"),
+    }
+    texts = split_station(load_station(file), SIDES)
+    for path in paths.values():
+        if path.exists():
+            raise UsageError(f"{path} exists", remedy="choose another name")
+    for side, path in paths.items():
+        with path.open("x", encoding="utf-8", newline="\n") as out:
+            out.write(texts[side])
+    facts = {side: str(path) for side, path in paths.items()}
+    emit(
+        "qlab.station.split/1",
+        facts,
+        lambda: "\n".join(f"wrote {path}" for path in facts.values()),
+        as_json,
+    )
+
+
 @contextmanager
 def _until_stopped() -> Iterator[None]:
     """End the block in order on Ctrl-C and SIGTERM."""

@@ -3,4 +3,4 @@
 __all__ = ["EXPERIMENTS"]
 
 #: Where each experiment is; a table of the same name in the station file sets it up.
-EXPERIMENTS = {"bb84": "qlab.experiments.bb84.experiment:Bb84"}
+EXPERIMENTS = {"bb84": "qlab.experiments.bb84.planning:planned_bb84"}

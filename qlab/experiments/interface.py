@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qlab.runfile.schema import DatasetSpec
     from qlab.station import StationFile
 
-__all__ = ["Experiment", "RecordedData", "experiment"]
+__all__ = ["Experiment", "Planner", "RecordedData", "experiment"]
 
 
 class RecordedData(Protocol):
@@ -40,7 +40,13 @@ class Experiment(Protocol):
     name: str
     secret_sources: frozenset[str]
 
-    def __init__(self, station: StationFile, overrides: Mapping[str, Any]) -> None: ...
+    @property
+    def side(self) -> str:
+        """Which of two parties the station is; ``both`` of one station, or where there are none."""
+
+    @property
+    def terms(self) -> Mapping[str, str]:
+        """What the stations of two parties must have set alike."""
 
     @property
     def table(self) -> dict[str, Any]:
@@ -56,8 +62,12 @@ class Experiment(Protocol):
         """Compute the results anew from recorded data, without instruments."""
 
 
-def experiment(name: str) -> type[Experiment]:
-    """Return the experiment called `name`.
+Planner = Callable[["StationFile", Mapping[str, Any]], Experiment]
+"""Sets an experiment up for one run, with options that replace those of the station."""
+
+
+def experiment(name: str) -> Planner:
+    """Return what sets up the experiment called `name`.
 
     Raises
     ------
@@ -70,5 +80,7 @@ def experiment(name: str) -> type[Experiment]:
         raise UsageError(
             f"there is no experiment {name!r}", remedy=f"known are {', '.join(EXPERIMENTS)}"
         ) from None
-    found: type[Experiment] = getattr(import_module(module), attribute)
+    found: Callable[[StationFile, Mapping[str, Any]], Experiment] = getattr(
+        import_module(module), attribute
+    )
     return found

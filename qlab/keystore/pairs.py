@@ -42,9 +42,9 @@ __all__ = [
 HASH_KEY_BYTES = 16
 #: Bits of a first secret: two hash keys and a few dozen pads each way, up to 128 MB.
 LEAST_BITS, MOST_BITS = 16_384, 1 << 30
-#: Bytes of pads that a session at most leaves used on one side only; a larger
-#: difference between the sides is no crash.
-MOST_BEHIND = 1 << 16
+#: Bytes of pads that a session at most leaves used on one side only. A larger difference
+#: between the sides is no crash; and who lies about it can burn no more at a time.
+MOST_BEHIND = 4096
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -114,6 +114,22 @@ class PairStore:
     def names(self) -> list[str]:
         """Return the names of all pairs."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def only(self) -> str:
+        """Return the name of the only pair.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or more than one.
+        """
+        names = self.names()
+        if len(names) != 1:
+            raise UsageError(
+                f"the key store has {len(names)} pairs" if names else "the key store has no pair",
+                remedy="name one of them" if names else "make one with `qlab key pair init`",
+            )
+        return names[0]
 
     def facts(self, name: str) -> SharedFacts:
         """Return what is known of a pair.
@@ -332,14 +348,18 @@ class Pair:
             if ahead > 0:
                 self._use_up(direction, min(used[direction], self.facts.held[direction]))
 
-    def remember(self, *, other_store: str, mark: str) -> None:
-        """Write down that a session has begun with the other side's store."""
+    def remember(self, *, other_store: str, sessions: int, mark_before: str, mark: str) -> None:
+        """Write down that a session has begun with the other side's store.
+
+        `sessions` and `mark_before` are what both sides have come to before, so that a
+        session which a cut left to one side only is forgotten there.
+        """
         self._put(
             replace(
                 self.facts,
-                sessions=self.facts.sessions + 1,
+                sessions=sessions + 1,
                 mark=mark,
-                mark_before=self.facts.mark,
+                mark_before=mark_before,
                 other_store=other_store,
             )
         )

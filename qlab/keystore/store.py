@@ -63,7 +63,7 @@ class KeyRecord:
     created : str
         When it was made, in UTC.
     pair : str
-        Name of the pair of stations that made it; empty for a run of one station.
+        Id of the pair of stations that made it; empty for a run of one station.
     refill : int
         Bits at its end that go to the pair's pads when it becomes final.
     run_file : str
@@ -255,7 +255,7 @@ class KeyStore:
             if record.state is KeyState.PENDING:
                 raise UsageError(
                     f"the key {key_id} is pending: the other party may not hold it",
-                    remedy=f"connect both once more, such as by `qlab key pair sync {record.pair}`",
+                    remedy="connect both once more: `qlab key pair sync` settles it",
                 )
             if not record.fit_for_use and not unfit:
                 raise UsageError(

@@ -23,6 +23,7 @@ from qlab.replay.sources import (
     IGNORED_SOURCES,
     ReplayClock,
     ReplayEntropy,
+    ReplayPeer,
     ReplayRecorder,
     ReplaySink,
     compare,
@@ -157,6 +158,7 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             data=sink,
             keys=_Nowhere(),
             progress=progress or SilentProgress(),
+            peer=ReplayPeer(journal, planned.side) if planned.side in ("alice", "bob") else None,
         )
         results: dict[str, Any] = {}
         try:
@@ -263,8 +265,11 @@ class _Nowhere:
     def append(self, name: str, values: Any) -> None:
         """Keep no data."""
 
-    def deposit(self, key: SecretBits, facts: KeyFacts) -> None:
+    def deposit(self, key: SecretBits, facts: KeyFacts, refill_bits: int = 0) -> None:
         """Let the key go: a replay proves that it could be made, no more."""
+
+    def agreed(self) -> None:
+        """Nobody else is there."""
 
 
 def _rebuild(

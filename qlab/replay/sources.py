@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drivers.core.context import Kind, Status
-from qlab.context import seeded_bytes, sleep_pieces
+from qlab.context import Opening, seeded_bytes, sleep_pieces
 from qlab.replay.errors import Divergence
 from qlab.replay.journal import Journal
 
@@ -21,6 +21,7 @@ __all__ = [
     "DataSource",
     "ReplayClock",
     "ReplayEntropy",
+    "ReplayPeer",
     "ReplayRecorder",
     "ReplaySink",
     "compare",
@@ -110,6 +111,46 @@ class ReplayRecorder:
         got = bytes(data)
         cursor.match(cursor.take(kind, f"records {cursor.shown(got)}").data, got)
         cursor.stop_if_aborted()
+
+
+class ReplayPeer:
+    """Gives the other party's recorded messages back, and compares ours.
+
+    Parameters
+    ----------
+    journal : Journal
+    side : {'alice', 'bob'}
+        Who we were.
+    """
+
+    def __init__(self, journal: Journal, side: str) -> None:
+        ways = ("alice-to-bob", "bob-to-alice")
+        ours, theirs = ways if side == "alice" else ways[::-1]
+        self._ours = journal.cursor(f"message:{ours}")
+        self._theirs = journal.cursor(f"message:{theirs}")
+        self._opening = journal.cursor("message:session")
+
+    def opening(self) -> Opening:
+        """Return what was agreed on."""
+        taken = self._opening.take(Kind.MESSAGE, "asks what was agreed on")
+        self._opening.stop_if_aborted()
+        return Opening(**json.loads(taken.data))
+
+    def send(self, data: bytes) -> None:
+        """Compare a message with the one that was sent."""
+        taken = self._ours.take(Kind.MESSAGE, f"sends {self._ours.shown(data)}")
+        self._ours.match(taken.data, data)
+        self._ours.stop_if_aborted()
+
+    def receive(self) -> bytes:
+        """Return the next message, or raise what the line failed with."""
+        taken = self._theirs.take(Kind.MESSAGE, "waits for a message")
+        self._theirs.stop_if_aborted()
+        if taken.status is Status.LOST:
+            from qlab.link.peer import replayed_error  # loads ZeroMQ
+
+            raise replayed_error(taken.data)
+        return taken.data
 
 
 class DataSource(Protocol):

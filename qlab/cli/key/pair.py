@@ -109,6 +109,46 @@ def listing(keys: Path | None, as_json: bool) -> None:
 
 
 @pair.command()
+@click.argument("name", required=False, default="")
+@click.option("--listen", metavar="ADDR", help="HOST:PORT to wait at for the other side.")
+@click.option("--connect", metavar="ADDR", help="HOST:PORT where the other side listens.")
+@keys_option
+@json_option
+def sync(
+    name: str, listen: str | None, connect: str | None, keys: Path | None, as_json: bool
+) -> None:
+    """Meet the other side and settle the keys that a cut has left pending.
+
+    A run of two parties does so by itself when it begins. A key becomes final if the
+    other side holds it, and is erased if not.
+    """
+    from qlab.context import AbortFlag, Tap
+    from qlab.errors import UsageError
+    from qlab.keystore import KeyStore, PairStore
+    from qlab.link.peer import OtherParty, meeting
+
+    address = listen or connect
+    if address is None or (listen and connect):
+        raise UsageError(
+            "one side listens, the other one connects", remedy="give --listen or --connect"
+        )
+    store, pairs = KeyStore(keys), PairStore(keys)
+    name = name or pairs.only()
+    side = pairs.facts(name).side
+    other = OtherParty(side, address, listen is not None, name)
+    with meeting(other, store, Tap(AbortFlag()), simulated=False, terms={}) as peer:
+        met = peer.met
+    facts = {
+        "session": met.session,
+        "promoted": list(met.promoted),
+        "erased": list(met.erased),
+        **_plain(pairs.facts(name)),
+    }
+    text = f"{len(met.promoted)} keys are final now, {len(met.erased)} are erased"
+    emit("qlab.key.pair.sync/1", facts, lambda: text, as_json)
+
+
+@pair.command()
 @click.argument("name")
 @click.confirmation_option(prompt="Erase what this station shares with the other one?")
 @keys_option

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -19,26 +17,14 @@ from calibration.mean_photon_number import (
 from calibration.settling import wait_until_settled
 from drivers.core.errors import InstrumentFaultError, MisuseError
 from drivers.roles import DetectorControl
-from protocols.bb84.settings import (
-    AliceSettings,
-    alice_entropy_bytes,
-    alice_phase,
-    alice_settings,
-    bob_entropy_bytes,
-    bob_phase,
-    bob_settings,
-    dyadic,
-)
-from protocols.bb84.sifting import Detections, detections
-from protocols.bb84.slots import SlotGrid, estimate_delay, locate_clicks, phase_histogram
-from protocols.entropy import Entropy
-from protocols.errors import ParameterError
+from protocols.bb84.settings import AliceSettings, alice_phase, bob_phase
 from qlab.context import RunContext
-from qlab.errors import ExitCode, QlabError
+from qlab.experiments.bb84.detection import Block, detect
 from qlab.experiments.bb84.options import Bb84Options
+from qlab.experiments.bb84.patterns import BlockPlan
 from qlab.experiments.bb84.source import LevelTable, intensity_levels, phase_levels
 
-__all__ = ["Acquisition", "Block", "BlockPlan", "NoSignalError", "block_plans", "detect"]
+__all__ = ["Acquisition"]
 
 #: Records shorter than any generator's minimum are filled up to this length.
 _SHORT_RECORD = 64
@@ -46,46 +32,6 @@ _SHORT_RECORD = 64
 _POLL_S = 0.5
 #: A detector this near to its temperature is ready.
 _TEMPERATURE_TOLERANCE_K = 0.5
-#: Bins of a slot in the search for the detectors' delays.
-_DELAY_BINS = 50
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """One pattern before it is sent: settings of both parties for `slots` slots."""
-
-    index: int
-    slots: int
-    alice: AliceSettings
-    bob_basis: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Block:
-    """One pattern and what Bob detected of it."""
-
-    plan: BlockPlan
-    detections: Detections
-    events: int
-    delay_s: float
-
-
-def block_plans(entropy: Entropy, options: Bb84Options) -> Iterator[BlockPlan]:
-    """Draw each block's settings from the streams of Alice and Bob, one after another."""
-    p_alice, p_bob = dyadic(options.p_z_alice), dyadic(options.p_z_bob)
-    probabilities = [dyadic(p) for p in options.probabilities]
-    left = options.slots
-    index = 0
-    while left > 0:
-        slots = min(left, options.block_slots)
-        need = alice_entropy_bytes(slots, p_alice, probabilities)
-        alice = alice_settings(entropy.take("alice/settings", need), slots, p_alice, probabilities)
-        basis = bob_settings(
-            entropy.take("bob/settings", bob_entropy_bytes(slots, p_bob)), slots, p_bob
-        )
-        yield BlockPlan(index, slots, alice, basis)
-        left -= slots
-        index += 1
 
 
 class Acquisition:
@@ -113,6 +59,19 @@ class Acquisition:
         self._set_detectors()
         self._set_generators()
         return self._set_light()
+
+    def prepare_sender(self) -> MeanPhotonNumber:
+        """Bring Alice's instruments to their working point; the light is on afterwards."""
+        self._check_memory()
+        self._check_reference()
+        self._set_generators()
+        return self._set_light()
+
+    def prepare_receiver(self) -> None:
+        """Bring Bob's instruments to their working point."""
+        self._set_detectors()
+        self._set_generators()
+        self._hold_bright()
 
     def _check_memory(self) -> None:
         samples = self._options.block_slots * self._options.samples_per_slot
@@ -167,14 +126,14 @@ class Acquisition:
             channel.sample_rate_hz = rate
             channel.amplitude_vpp = table.amplitude_vpp
             channel.offset_v = table.offset_v
-        self._role("phase_bob").trigger_delay_s = self._options.bob_trigger_delay_s
+        if self._options.side != "alice":
+            self._role("phase_bob").trigger_delay_s = self._options.bob_trigger_delay_s
 
     def _channels(self) -> list[tuple[str, LevelTable]]:
-        return [
-            ("intensity", self._intensity),
-            ("phase_alice", self._phase_alice),
-            ("phase_bob", self._phase_bob),
-        ]
+        """Return the generators' channels of this side."""
+        alice = [("intensity", self._intensity), ("phase_alice", self._phase_alice)]
+        bob = [("phase_bob", self._phase_bob)]
+        return {"alice": alice, "bob": bob}.get(self._options.side, alice + bob)
 
     def _set_light(self) -> MeanPhotonNumber:
         options, clock = self._options, self._ctx.clock
@@ -246,30 +205,46 @@ class Acquisition:
     def send(self, plan: BlockPlan, *, loaded: bool = False) -> Block:
         """Send a block's pattern, after loading it if need be, and return Bob's detections."""
         if not loaded:
-            self._load(plan)
-        ticks, lines = self._play(plan)
-        return detect(self._options, self._role("tagger").tick_s, plan, ticks, lines)
+            self.load_alice(plan.index, plan.alice)
+            self.load_bob(plan.index, plan.bob_basis)
+        return self.receive(plan.index, plan.slots, self.trigger)
 
-    def _load(self, plan: BlockPlan) -> None:
-        samples = self._options.samples_per_slot
-        name = f"block{plan.index}"
-        phase = alice_phase(plan.alice.bit, plan.alice.basis)
-        for role, table, symbols in (
-            ("intensity", self._intensity, plan.alice.intensity),
-            ("phase_alice", self._phase_alice, phase),
-            ("phase_bob", self._phase_bob, bob_phase(plan.bob_basis)),
-        ):
-            channel = self._role(role)
-            channel.load(name, table.record(symbols, samples))
-            channel.play_once_on("external" if role == "phase_bob" else "software")
+    def load_alice(self, index: int, settings: AliceSettings) -> None:
+        """Load Alice's settings of a pattern into her generator."""
+        self._load("intensity", index, self._intensity, settings.intensity)
+        phase = alice_phase(settings.bit, settings.basis)
+        self._load("phase_alice", index, self._phase_alice, phase)
 
-    def _play(self, plan: BlockPlan) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        light_s = plan.slots / self._options.slot_rate_hz
-        margin_s = self._options.listen_margin_s
-        tagger = self._role("tagger")
-        tagger.start(margin_s + light_s + margin_s)
-        self._ctx.clock.sleep(margin_s)  # on another line the trigger may overtake the start
+    def load_bob(self, index: int, basis: NDArray[np.uint8]) -> None:
+        """Load Bob's bases of a pattern into his generator, which waits for the marker."""
+        self._load("phase_bob", index, self._phase_bob, bob_phase(basis))
+
+    def _load(self, role: str, index: int, table: LevelTable, symbols: NDArray[np.uint8]) -> None:
+        channel = self._role(role)
+        channel.load(f"block{index}", table.record(symbols, self._options.samples_per_slot))
+        channel.play_once_on("external" if role == "phase_bob" else "software")
+
+    def trigger(self) -> None:
+        """Send the pattern that is loaded."""
         self._role("generator_alice").trigger()
+
+    def receive(self, index: int, slots: int, trigger: Callable[[], None]) -> Block:
+        """Listen, have a pattern sent by `trigger`, and return Bob's detections."""
+        ticks, lines = self._play(slots, trigger)
+        tick_s = self._role("tagger").tick_s
+        return detect(self._options, tick_s, index, slots, ticks, lines)
+
+    def _play(
+        self, slots: int, trigger: Callable[[], None]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        light_s = slots / self._options.slot_rate_hz
+        before_s = after_s = self._options.listen_margin_s
+        if self._options.side == "bob":
+            after_s += self._options.word_s
+        tagger = self._role("tagger")
+        tagger.start(before_s + light_s + after_s)
+        self._ctx.clock.sleep(before_s)  # on another line the trigger may overtake the start
+        trigger()
         ticks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         lines: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
         with closing(tagger.collect(self._ctx.clock)) as stream:
@@ -286,74 +261,3 @@ class Acquisition:
 
 def _is_at(detector: DetectorControl, wanted_c: float) -> bool:
     return abs(detector.temperature_c - wanted_c) <= _TEMPERATURE_TOLERANCE_K
-
-
-def detect(
-    options: Bb84Options,
-    tick: Fraction,
-    plan: BlockPlan,
-    ticks: NDArray[np.int64],
-    lines: NDArray[np.uint8],
-) -> Block:
-    """Place the events of one block in slots, with each detector's delay found in the data.
-
-    The data give the delays from the marker within one slot; `slot_offset` gives the whole
-    slots, and the second detector is taken within half a slot of the first.
-
-    Parameters
-    ----------
-    tick : Fraction
-        Length of the tagger's tick in seconds.
-
-    Raises
-    ------
-    NoSignalError
-        If there is not one marker, or the clicks do not follow the pulses.
-    """
-    if not ticks.size:
-        raise NoSignalError(
-            f"the tagger gave no time stamp of block {plan.index}",
-            remedy="check that it is idle before the run, its cable and its lines",
-        )
-    markers = ticks[lines == options.marker_line]
-    if markers.size != 1:
-        raise NoSignalError(
-            f"block {plan.index}: {markers.size} markers on the tagger's line "
-            f"{options.marker_line} instead of one",
-            remedy="check the sync output of Alice's generator and its cable",
-        )
-    marker = int(markers[0])
-    period = 1 / Fraction(options.slot_rate_hz)
-    first, second = (
-        _delay(ticks[lines == line], marker, tick, period, line) for line in options.detector_lines
-    )
-    second += period * round((first - second) / period)
-    whole = options.slot_offset * period
-    window = Fraction(round(options.window_s * 1e12), 10**12)
-    grid = SlotGrid(tick, period, window, (first + whole, second + whole))
-    channels = (options.detector_lines[0], options.detector_lines[1])
-    clicks = locate_clicks(ticks, lines, marker, grid, channels)
-    dead_time = Fraction(round(options.dead_time_s * 1e12), 10**12)
-    found = detections(clicks, plan.slots, dead_time)
-    return Block(plan, found, int(ticks.size), float((first + second) / 2 + whole))
-
-
-def _delay(
-    ticks: NDArray[np.int64], marker: int, tick: Fraction, period: Fraction, line: int
-) -> Fraction:
-    """Return the delay from the marker, less than one slot, in whole picoseconds."""
-    histogram = phase_histogram(ticks, marker, tick, period, _DELAY_BINS)
-    try:
-        delay_s, _ = estimate_delay(histogram, float(period))
-    except ParameterError as error:
-        raise NoSignalError(
-            f"detector on line {line}: {error}",
-            remedy="check bias, attenuation, delays and that the detectors are on",
-        ) from None
-    return Fraction(round(delay_s * 1e12), 10**12)
-
-
-class NoSignalError(QlabError):
-    """The detections do not follow the pulses."""
-
-    exit_code = ExitCode.INSTRUMENT

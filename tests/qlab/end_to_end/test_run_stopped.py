@@ -277,6 +277,7 @@ class Giving:
 
     name = "bb84"
     secret_sources = frozenset()
+    side = "both"
     table = {}
 
     def __init__(self, station, overrides):

@@ -15,7 +15,7 @@ from small_runs import KEYED, KEYED_PLANT, bench_text, small_run
 from drivers.core.errors import LimitError, MisuseError
 from qlab.cli import main
 from qlab.errors import ExitCode, StationError, exit_code
-from qlab.experiments.bb84.acquisition import NoSignalError
+from qlab.experiments.bb84.detection import NoSignalError
 from qlab.station import parse_station
 
 SLOTS = {"slots": 200_000, "block_slots": 100_000}

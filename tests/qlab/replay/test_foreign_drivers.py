@@ -46,6 +46,7 @@ class Waveforms:
 
     name = "waveforms"
     secret_sources = frozenset()
+    side = "both"
     table = {"repeats": 2}
     frequency_hz = 1.5e6
     waveform = WAVEFORM

@@ -18,7 +18,7 @@ import drivers.time_taggers.sfifteen_tdc1 as tdc1
 from drivers.core.errors import DriverError
 from drivers.lasers.keysight_n7714a import KeysightN7714A
 from qlab.cli import main
-from qlab.experiments.bb84 import acquisition
+from qlab.experiments.bb84 import acquisition, patterns
 from qlab.experiments.bb84.experiment import Bb84
 from qlab.replay import player, reanalyse_run, replay_run
 from qlab.runfile.export import journal_digest
@@ -186,10 +186,10 @@ def test_another_wait_is_named(path, monkeypatch):
 
 
 def test_other_random_bytes_are_named(path, monkeypatch):
-    settings = acquisition.bob_settings
-    need = acquisition.bob_entropy_bytes
-    monkeypatch.setattr(acquisition, "bob_entropy_bytes", lambda *a: need(*a) + 1)
-    monkeypatch.setattr(acquisition, "bob_settings", lambda data, *a: settings(data[:-1], *a))
+    settings = patterns.bob_settings
+    need = patterns.bob_entropy_bytes
+    monkeypatch.setattr(patterns, "bob_entropy_bytes", lambda *a: need(*a) + 1)
+    monkeypatch.setattr(patterns, "bob_settings", lambda data, *a: settings(data[:-1], *a))
     found = diverged(path)
     assert (found.source, found.exchange) == ("entropy:bob/settings", 0)
     count = int(found.expected.split()[0])
