@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from protocols.bb84.agreement import Agreement, check_acceptance, check_sizes
 from protocols.bb84.finite_key import (
+    PROTOCOLS,
     Analysis,
     Counts,
+    Detectors,
     KeyCounts,
     Security,
     Source,
@@ -271,3 +274,82 @@ def test_a_measurement_keeps_all_and_never_gives_a_key(slots: int) -> None:
         assert size >= mean + 5 * math.sqrt(mean)
     with pytest.raises(InsecureError, match="no secret bit"):
         check_acceptance(agreement, observed(AGREEMENT, s_z1_lower=1e9, phi_z=0.01, leak_ec=0))
+
+
+def block_of(protocol: str) -> tuple[Source, Counts]:
+    """Return a source and what is expected of a block, for any protocol."""
+    if protocol in ("single-photon", "bbm92"):
+        return Source((), ()), Counts((2e6,), (2e5,), (3e4,), (3e3,))
+    if protocol == "one-decoy":
+        return SOURCE, expect()
+    source = Source((0.5, 0.1, 2e-4), (0.6, 0.25, 0.15))
+    return source, expected_counts(source, P_Z, 100 * SLOTS, CHANNEL)
+
+
+def drawn(rng: np.random.Generator, expected: Counts, agreement: Agreement) -> dict[str, Any]:
+    """Draw a block's counts of any protocol and cut them at random to the agreed sizes."""
+    found: dict[str, Any] = {}
+    for basis, size in (("z", agreement.n_z), ("x", agreement.n_x)):
+        n, m = getattr(expected, f"n_{basis}"), getattr(expected, f"m_{basis}")
+        kinds = [rng.poisson(mean) for a, b in zip(n, m, strict=True) for mean in (a - b, b)]
+        kept = rng.multivariate_hypergeometric(kinds, size, method="marginals")
+        found[f"n_{basis}"] = tuple((kept[::2] + kept[1::2]).tolist())
+        found[f"m_{basis}"] = tuple(kept[1::2].tolist())
+    return found
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_protocol_has_an_agreement_that_its_runs_meet(protocol: str) -> None:
+    """At most nine thresholds at 5 standard deviations: a false alarm in 4e3, seed fixed."""
+    source, expected = block_of(protocol)
+    agreement = plan_length(expected, source, SECURITY, protocol=protocol)
+    assert agreement.length > 10_000 and agreement.protocol == protocol
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        found = drawn(rng, expected, agreement)
+        leak = round(1.05 * agreement.n_z * binary_entropy(sum(found["m_z"]) / agreement.n_z))
+        seen = analyse(
+            KeyCounts(
+                protocol,
+                source.intensities,
+                source.probabilities,
+                **found,
+                leak_ec=leak,
+                tag_bits=agreement.tag_bits,
+            )
+        )
+        check_acceptance(agreement, seen)
+        assert seen.length >= agreement.length
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_agreed_length_is_the_formula_at_the_thresholds(protocol: str) -> None:
+    source, expected = block_of(protocol)
+    agreement = plan_length(expected, source, SECURITY, protocol=protocol)
+    secret = agreement.s_z0_min + agreement.s_z1_min * (1 - binary_entropy(agreement.phi_z_max))
+    cost = {
+        "one-decoy": 6 * math.log2(19e9) + 2 * agreement.n_z.bit_length(),
+        "two-decoy": 6 * math.log2(21e9),
+    }.get(protocol, 2 * math.log2(1e9))
+    charges = agreement.leak_max + cost + max(agreement.tag_bits, math.log2(2e15))
+    assert agreement.length == math.floor(secret - charges)
+
+
+def test_detectors_and_intervals_enter_the_agreement() -> None:
+    source, expected = block_of("two-decoy")
+    plain = plan_length(expected, source, SECURITY, protocol="two-decoy")
+    differing = plan_length(
+        expected,
+        source,
+        SECURITY,
+        protocol="two-decoy",
+        detectors=Detectors((0.199, 0.2)),
+    )
+    assert 0 < differing.length < plain.length
+    assert "2408.17349" in differing.proof.citation
+    bench = plan_length(expect(), SOURCE, SECURITY)
+    unsure = Source(((0.495, 0.505), (0.149, 0.151)), SOURCE.probabilities)
+    wide = plan_length(expect(), unsure, SECURITY)
+    assert 0 < wide.length < bench.length
+    with pytest.raises(ParameterError, match="no proof here"):
+        replace(bench, detectors=Detectors((0.199, 0.2)))
