@@ -16,7 +16,8 @@ from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-from protocols.clmul import build_product
+from protocols.clmul import INSTRUCTION, build_product
+from protocols.processor import FEATURES
 
 __all__ = [
     "LANES",
@@ -41,6 +42,8 @@ LANES = 4
 """Elements of a quad."""
 
 Words = npt.NDArray[np.uint64]
+
+_WIDE = INSTRUCTION == "llvm.x86.pclmulqdq" and {"+vpclmulqdq", "+avx"} <= FEATURES
 
 _proxy: Any = cgutils.create_struct_proxy
 _intrinsic: Any = intrinsic  # typed as what numba calls, not as what kernels call
@@ -126,6 +129,22 @@ def _shuffle(*lanes: int) -> Callable[[Any, Any, Any], Any]:
 
 
 def _times(builder: Any, a: Any, b: Any) -> Any:
+    build = _wide_products if _WIDE else _products
+    return _reduce(builder, *build(builder, a, b))
+
+
+def _wide_products(builder: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """Return the high and the low halves of products, two to an instruction."""
+    byte = ir.IntType(8)
+    pclmul = builder.module.declare_intrinsic(
+        "llvm.x86.pclmulqdq.256", (), ir.FunctionType(_QUAD, [_QUAD, _QUAD, byte])
+    )
+    even, odd = (builder.call(pclmul, [a, b, ir.Constant(byte, lanes)]) for lanes in (0x00, 0x11))
+    return _shuffle(1, 5, 3, 7)(builder, even, odd), _shuffle(0, 4, 2, 6)(builder, even, odd)
+
+
+def _products(builder: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """Return the high and the low halves of products, one by one."""
     highs, lows = [], []
     for lane in range(LANES):
         index = ir.Constant(_I32, lane)
@@ -134,7 +153,7 @@ def _times(builder: Any, a: Any, b: Any) -> Any:
         high = builder.lshr(product, ir.Constant(product.type, 64))
         highs.append(builder.trunc(high, _I64))
         lows.append(builder.trunc(product, _I64))
-    return _reduce(builder, _collect(builder, highs), _collect(builder, lows))
+    return _collect(builder, highs), _collect(builder, lows)
 
 
 def _reduce(builder: Any, high: Any, low: Any) -> Any:
