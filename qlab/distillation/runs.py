@@ -190,6 +190,11 @@ class _Session:
         planned = recorded_inputs(run).planned
         if not isinstance(planned, Bb84):
             raise UsageError(f"{path} is a run of {run.experiment}, which gives no key")
+        if planned.options.side != "both":
+            raise UsageError(
+                f"{path} holds what {planned.options.side} recorded, and not the other party",
+                remedy="the key of such a run is made by both stations while it lasts",
+            )
         if planned.options.pattern_repeats > 1:
             raise UsageError(f"{path} sent its patterns more than once: a demonstration, no key")
         self.run_ids.append(run.run_id)
@@ -206,7 +211,7 @@ class _Session:
             raise UsedDetectionsError(
                 f"{path} and {known} hold the same detections", remedy="name one of them"
             )
-        self.simulated |= inputs.seed is not None
+        self.simulated |= inputs.station.simulated
         inputs.planned.add_recorded(inputs.entropy, inputs.data, alice, bob)
 
     def store_key(self, found: Distilled) -> str:

@@ -82,6 +82,21 @@ def outputs(capsys, station):
     return found
 
 
+def test_it_is_distilled_anew_with_its_companion_only(finished, capsys, tmp_path):
+    path, results = finished
+    keys = tmp_path / "keys"
+    code, out, said = run_qlab(capsys, "key", "distill", path, "--keys", keys, "--json")
+    assert code == 7, said
+    found = json.loads(out)
+    for name in ("n_z", "n_x", "m_z", "m_x"):
+        assert sum(found[name]) == sum(results[name])
+    assert found["verified"] is True and found["residual_errors"] == 0
+    alone = tmp_path / "alone.h5"
+    shutil.copy(path, alone)
+    code, _, said = run_qlab(capsys, "key", "distill", alone, "--keys", keys)
+    assert code == 2 and "companion" in said
+
+
 def test_what_is_secret_lies_in_the_companion(finished, capsys):
     path, results = finished
     companion = path.with_name("run.secret.h5")
