@@ -1,343 +1,411 @@
-"""Cascade: Bob corrects his bits by asking Alice for parities.
+"""Bob's search for errors, compiled: blocks that differ are cut until a bit is left.
 
-Bob asks for the parities of a pass's blocks in one message, then halves all blocks of
-odd error count together, one message a halving. A corrected bit makes blocks of other
-passes odd. Two odd blocks of different passes may share their error, and searching both
-then wastes a question: passes whose blocks are short beside a frame, where that is rare,
-are searched together, and those of longer blocks only when no shorter one is odd, one
-pass at a time. Parities once told are remembered: a search starts from what is known, the
-second half's parity follows from the first, and a range of bits that are all known exactly
-is not asked for.
+Of a block Bob learns parities from its start to a place, a cut; two cuts give the parity of
+the range between them. He cuts an odd range in the middle of the chances of its bits: a
+bit of a short range of the first pass that is known to be even is less likely wrong than
+one of a long range, and bits known one by one are not. So a range is never cut where the
+answer is known.
 
-Each parity asked is counted as one bit of Alice's key disclosed. That is never less than
-the number of independent parities, and about one in a thousand more in long blocks, where
-parities of different passes happen to combine. The questions show where the errors
-are: the error pattern must be taken as known to the eavesdropper (Tupkary and
-Lütkenhaus, arXiv 2307.00576).
-
-References
-----------
-G. Brassard, L. Salvail, Eurocrypt '93; J. Martinez-Mateo et al., Quantum Inf. Comput. 15,
-453 (2015).
+The helpers take arrays one by one, since a field read from a tuple costs a reference count.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from protocols.bits import BitArray
-from protocols.errors import MessageError, ParameterError
-from protocols.reconciliation.layout import Layout, node_parities, range_parity
+from protocols.reconciliation.cascade.kernels import Forest, Int, Octets, Words
+from protocols.reconciliation.cascade.words import ones, trailing_zeros
 
-__all__ = ["ERROR_PATTERN_NOTE", "Answerer", "Corrector", "Question"]
+__all__ = ["Frames", "advance", "compare"]
 
-ERROR_PATTERN_NOTE = (
-    "two-way Cascade: the error pattern is taken as known to the eavesdropper (arXiv 2307.00576)"
-)
-"""What a result says about two-way reconciliation."""
+Integers = npt.NDArray[np.int64]
+Places = npt.NDArray[np.uint16]
+Starts = npt.NDArray[np.int32]
+Active = npt.NDArray[np.int32]
+Halves = npt.NDArray[np.uint32]
 
-_UNKNOWN = 2
-_SHORT = 4  # a block is short when a frame has 2**4 of them or more
+_ONE = np.uint64(1)
+_ZERO = np.uint64(0)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_LONG = 16  # ranges up to this length are cut by their bits' chances, longer ones in half
+_NONE = -(1 << 20)
 
-
-@dataclass(frozen=True)
-class Question:
-    """Ask for parities: number ``i`` is that of node (level[i], index[i]) of pass row[i].
-
-    Ordered by row, then level, then index, strictly ascending.
-    """
-
-    row: npt.NDArray[np.uint8]
-    level: npt.NDArray[np.uint8]
-    index: npt.NDArray[np.int64]
+# columns of `Frames.tally`
+COUNT, PASS, CORRECTED, HALVES, BUILT, ODD = range(6)
 
 
-class Answerer:
-    """Alice's side: answers and counts.
+class Frames(NamedTuple):
+    """What Bob knows of each frame of an attempt.
 
     Attributes
     ----------
-    disclosed : int
-        Parities told so far.
+    first : int64 array, groups + 1
+        Each group's first frame.
+    rows : uint64 array, frames × passes × words × 3
+        By frame, in each pass's order: his bits, which cuts are known, and where the parity
+        up to the cut differs from Alice's.
+    odd, cut : uint64 array, frames × words
+        Blocks that differ, and blocks with known cuts, in the order of the forest's `starts`;
+        of passes of more than two blocks.
+    tally : int64 array, frames × (5 + passes of more than two blocks)
+        Ranges under search; their pass; bits corrected; which passes of two blocks differ in
+        their second block, a bit each; which of them have their row filled in, a bit each;
+        blocks that differ of each other pass.
+    weight : uint8 array, frames × places
+        How likely each bit is wrong, in the first pass's order; 0 for one that is known.
+    active : int32 array, frames × blocks × 3
+        Ranges under search and the cut asked for in each.
     """
 
-    def __init__(self, bits: BitArray, layout: Layout) -> None:
-        self._layout = layout
-        self._rows = layout.arrange(bits)
-        self.disclosed = 0
-
-    def answer(self, question: Question) -> BitArray:
-        """Return the parities asked for.
-
-        Raises
-        ------
-        MessageError
-            The question does not fit the layout, or asks for more than Cascade ever needs.
-        """
-        plan, row, index = self._layout.plan, question.row, question.index
-        level = question.level.astype(np.int64)
-        if not row.size == level.size == index.size > 0 or row.max() >= len(plan.levels):
-            raise MessageError("a question asks for no parity of this schedule")
-        too_high = level > np.array(plan.levels)[row]
-        if too_high.any() or (index < 0).any() or (index >= plan.places >> level).any():
-            raise MessageError("a question asks for a range outside the block")
-        self.disclosed += level.size
-        if self.disclosed > 2 * plan.size + 64 * len(plan.levels) * plan.frames:
-            raise MessageError("more parities asked for than Cascade ever needs")
-        return node_parities(self._rows, row, question.level, index)
+    first: Integers
+    rows: Words
+    odd: Words
+    cut: Words
+    tally: Integers
+    weight: Octets
+    active: Active
 
 
-@njit(cache=True)
-def _all_exact(
-    order: npt.NDArray[np.int32],
-    exact: npt.NDArray[np.bool_],
-    level: int | np.int64,
-    index: int | np.int64,
-) -> bool:
-    count = 0
-    for i in range(index << level, (index + 1) << level):
-        count += exact[order[i]]
-    return count == 1 << level
+@njit(cache=True, nogil=True, forceinline=True)
+def _parity(rows: Words, frame: Int, p: Int, a: Int, b: Int) -> np.uint64:
+    """Return the parity of Bob's bits at places a to b − 1 of a pass, at least one."""
+    low, high = a >> 6, (b - 1) >> 6
+    head = _ALL << np.uint64(a & 63)
+    tail = _ALL >> np.uint64(63 - ((b - 1) & 63))
+    if low == high:
+        return ones(rows[frame, p, low, 0] & head & tail) & _ONE
+    total = (rows[frame, p, low, 0] & head) ^ (rows[frame, p, high, 0] & tail)
+    for w in range(low + 1, high):
+        total ^= rows[frame, p, w, 0]
+    return ones(total) & _ONE
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True, forceinline=True)
+def _toggle(rows: Words, frame: Int, p: Int, at: Int, end: Int) -> None:
+    """Note in the known cuts of a block that ends at `end` that the bit at a place changed."""
+    mask = _ALL << np.uint64(at & 63) << _ONE
+    last = (end - 1) >> 6
+    for w in range(at >> 6, last):
+        rows[frame, p, w, 2] ^= rows[frame, p, w, 1] & mask
+        mask = _ALL
+    mask &= _ALL >> np.uint64(63 - ((end - 1) & 63))
+    rows[frame, p, last, 2] ^= rows[frame, p, last, 1] & mask
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def _flip(
-    bit: np.int32,
-    started: int,
-    rows: npt.NDArray[np.uint8],
-    place: npt.NDArray[np.int32],
-    levels: npt.NDArray[np.int64],
-    odd: npt.NDArray[np.uint8],
+    rows: Words,
+    odd: Words,
+    cut: Words,
+    tally: Integers,
+    weight: Octets,
+    scale: Integers,
+    first: Integers,
+    starts: Starts,
+    inverse: Places,
+    half: Halves,
+    frame: Int,
+    place: Int,
 ) -> None:
-    for p in range(rows.shape[0]):
-        at = place[p, bit]
-        rows[p, at] ^= 1
-        if p < started:
-            odd[p, at >> levels[p]] ^= 1
+    """Correct a bit in every pass."""
+    weight[frame, inverse[place, 0]] = 0
+    tally[frame, CORRECTED] += 1
+    tally[frame, HALVES] ^= np.int64(half[place])
+    for p in range(tally.shape[1] - ODD):
+        at = np.int64(inverse[place, p])
+        block = first[p] + (at * scale[p] >> 32)
+        word, bit = block >> 6, _ONE << np.uint64(block & 63)
+        new = odd[frame, word] ^ bit
+        odd[frame, word] = new
+        tally[frame, ODD + p] += 1 if new & bit else -1
+        rows[frame, p, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
+        if cut[frame, word] & bit:
+            _toggle(rows, frame, p, at, np.int64(starts[block + 1]))
+    built = np.uint64(tally[frame, BUILT])
+    while built:
+        late = trailing_zeros(built)
+        built &= built - _ONE
+        at = np.int64(inverse[place, late])
+        block = first[late] + (at * scale[late] >> 32)
+        rows[frame, late, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
+        _toggle(rows, frame, late, at, np.int64(starts[block + 1]))
 
 
-@njit(cache=True)
-def _search(
-    p: int,
-    started: int,
-    rows: npt.NDArray[np.uint8],
-    order: npt.NDArray[np.int32],
-    place: npt.NDArray[np.int32],
-    levels: npt.NDArray[np.int64],
-    odd: npt.NDArray[np.uint8],
-    known: npt.NDArray[np.uint8],
-    offset: npt.NDArray[np.int64],
-    exact: npt.NDArray[np.bool_],
-    flipped: npt.NDArray[np.bool_],
-    asked: npt.NDArray[np.int64],
-    count: int,
-) -> int:
-    """Follow every odd block of pass `p` down to the first unknown parity or the error.
+@njit(cache=True, nogil=True)
+def _build(rows: Words, origin: Places, frame: Int, p: Int) -> None:
+    """Fill in Bob's bits in the order of a pass."""
+    for i in range(origin.shape[1]):
+        at = np.int64(origin[p, i])
+        bit = (rows[frame, 0, at >> 6, 0] >> np.uint64(at & 63)) & _ONE
+        rows[frame, p, i >> 6, 0] |= bit << np.uint64(i & 63)
 
-    Appends the nodes to ask for (row << 40 | level << 32 | index) to the `count` in `asked`;
-    returns their new number, or −1 when a bit would be corrected twice.
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _spread(weight: Octets, table: Octets, frame: Int, a: Int, b: Int) -> None:
+    """Weigh the bits of a range of the first pass that is even."""
+    unknown = 0
+    for i in range(a, b):
+        unknown += weight[frame, i] != 0
+    new = table[min(unknown, table.size - 1)]
+    for i in range(a, b):
+        weight[frame, i] = new if weight[frame, i] else np.uint8(0)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _choose(
+    weight: Octets, origin: Places, chances: Octets, frame: Int, p: Int, a: Int, b: Int
+) -> Int:
+    """Return where to cut an odd range: in the middle of the chances of its bits.
+
+    Returns −1 − i when place i alone can be wrong, and `_NONE` when none can.
     """
-    row = rows[p]
-    for top in range(row.size >> levels[p]):
-        if not odd[p, top]:
-            continue
-        level = levels[p]
-        index = top
-        while level > 0:
-            level -= 1
-            left, right = 2 * index, 2 * index + 1
-            told = known[p, offset[level] + left]
-            ours = range_parity(row, level, left)
-            if told == 2:
-                if _all_exact(order[p], exact, level, left):
-                    told = ours
-                elif _all_exact(order[p], exact, level, right):
-                    whole = known[p, offset[level + 1] + index]
-                    told = whole ^ range_parity(row, level, right)
-                else:
-                    asked[count] = (p << 40) | (level << 32) | left
-                    count += 1
-                    break
-                known[p, offset[level] + left] = told
-            known[p, offset[level] + right] = told ^ known[p, offset[level + 1] + index]
-            if level == 0:
-                exact[order[p, left]] = True
-                exact[order[p, right]] = True
-            index = left if told != ours else right
+    if p == 0:
+        unknown = 0
+        for i in range(a, b):
+            unknown += weight[frame, i] != 0
+        if unknown == b - a and unknown > 1:
+            return (a + b + 1) >> 1
+    while b - a > _LONG:
+        middle = (a + b + 1) >> 1
+        left = a
+        while left < middle and weight[frame, origin[p, left]] == 0:
+            left += 1
+        right = b - 1
+        while right >= middle and weight[frame, origin[p, right]] == 0:
+            right -= 1
+        if left < middle <= right:
+            return middle
+        if left == middle:
+            a = middle
         else:
-            bit = order[p, index]
-            if flipped[bit]:
-                return -1
-            exact[bit] = flipped[bit] = True
-            _flip(bit, started, rows, place, levels, odd)
-    return count
+            b = middle
+    total = np.int64(0)
+    for place in range(a, b):
+        chance = weight[frame, origin[p, place]]
+        chances[place - a] = chance
+        total += np.int64(chance)
+    if total == 0:
+        return _NONE
+    before, i = np.int64(0), 0
+    while 2 * (before + np.int64(chances[i])) <= total:
+        before += np.int64(chances[i])
+        i += 1
+    here = np.int64(chances[i])
+    if here == total:
+        return -1 - a - i
+    # The middle of the chances lies in bit i: cut before or behind it, whichever is nearer.
+    if before and (before + here == total or total - 2 * before <= 2 * (before + here) - total):
+        return a + i
+    i += 1
+    while chances[i] == 0:
+        i += 1
+    return a + i
 
 
-class Corrector:
-    """Bob's side: asks, and corrects his bits.
+@njit(cache=True, nogil=True, forceinline=True)
+def _shortest(rows: Words, frame: Int, p: Int, a: Int, b: Int) -> tuple[Int, Int]:
+    """Return the shortest range between known cuts of an odd block a to b − 1 that is odd."""
+    low, high = a, b
+    best = b - a + 1
+    start: Int = a
+    before = _ZERO
+    for word in range(a >> 6, ((b - 1) >> 6) + 1):
+        known = rows[frame, p, word, 1]
+        differs = rows[frame, p, word, 2]
+        if word == a >> 6:
+            known &= _ALL << np.uint64(a & 63)
+        while known:
+            shift = trailing_zeros(known)
+            cut = 64 * word + shift
+            if cut >= b:
+                break
+            known &= known - _ONE
+            here = (differs >> np.uint64(shift)) & _ONE
+            if here != before and cut - start < best:
+                low, high, best = start, cut, cut - start
+            start, before = cut, here
+    if before == _ZERO and b - start < best:
+        low, high = start, b
+    return low, high
 
-    Attributes
-    ----------
-    asked : int
-        Parities asked for so far.
-    corrected : int
-        Bits flipped so far.
+
+@njit(cache=True, nogil=True)
+def compare(
+    frames: Frames,
+    forest: Forest,
+    group: Int,
+    ours: Words,
+    whole: Int,
+    total: Octets,
+    data: Octets,
+) -> None:
+    """Compare Alice's parities of all blocks of a group's frames with Bob's.
+
+    `ours` are Bob's as of `sums`, `data` Alice's as written by `blocks`; `total` is whether
+    each frame's parity differs, filled in where `whole` is not 0.
     """
-
-    def __init__(self, bits: BitArray, layout: Layout) -> None:
-        plan = layout.plan
-        passes = len(plan.levels)
-        self._layout = layout
-        self._rows = layout.arrange(bits)
-        self._place = np.empty_like(layout.order)
-        places = np.arange(plan.places, dtype=np.int32)
-        for row in range(passes):
-            self._place[row, layout.order[row]] = places
-        self._levels = np.array(plan.levels, np.int64)
-        sizes = [layout.nodes(level) for level in range(max(plan.levels) + 1)]
-        self._offset = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-        self._known = np.full((passes, int(self._offset[-1])), _UNKNOWN, np.uint8)
-        self._odd = np.zeros((passes, layout.nodes(min(plan.levels))), np.uint8)
-        self._exact = np.ones(plan.places, np.bool_)
-        self._exact[layout.filled] = False
-        self._flipped = np.zeros(plan.places, np.bool_)
-        self._buffer = np.empty(sum(sizes[level] for level in plan.levels), np.int64)
-        self._started = 0
-        self._opening = False
-        self._pending: Question | None = None
-        self.asked = 0
-
-    @property
-    def bits(self) -> BitArray:
-        """The bits as corrected so far."""
-        corrected: BitArray = self._rows[0][self._layout.filled]
-        return corrected
-
-    @property
-    def corrected(self) -> int:
-        """Number of bits that differ from those at the start."""
-        return int(np.count_nonzero(self._flipped))
-
-    def question(self) -> Question | None:
-        """Return what to ask next, or None when Cascade is done.
-
-        Raises
-        ------
-        ParameterError
-            The last question has not been answered.
-        MessageError
-            The answers so far contradict each other.
-        """
-        if self._pending is not None:
-            raise ParameterError("the last question awaits its answer")
-        while True:
-            rows = self._rows_to_search()
-            if not rows:
-                if self._started == len(self._levels):
-                    return None
-                found = self._open(self._started)
-                self._started += 1
-            else:
-                found = self._halve(rows)
-            if found is not None:
-                self._pending = found
-                self.asked += found.level.size
-                return found
-
-    def answer(self, parities: BitArray) -> None:
-        """Take Alice's answer to the last question.
-
-        Raises
-        ------
-        MessageError
-            There is no such question, or it asked for another number of parities.
-        """
-        pending = self._pending
-        if pending is None or parities.shape != pending.level.shape:
-            raise MessageError("an answer that belongs to no question")
-        self._pending = None
-        offset = self._offset[pending.level.astype(np.int64)]
-        self._known[pending.row, offset + pending.index] = parities
-        if self._opening:
-            self._opening = False
-            self._compare(self._started - 1, pending.index)
-
-    def _rows_to_search(self) -> list[int]:
-        rows = [int(row) for row in np.flatnonzero(self._odd[: self._started].any(axis=1))]
-        plan = self._layout.plan
-        short = [row for row in rows if plan.levels[row] + _SHORT <= plan.frame_level]
-        return short or rows[:1]
-
-    def _open(self, row: int) -> Question | None:
-        """Ask for a pass's blocks, save those that what is known implies."""
-        unknown = ~self._exact_blocks(row)
-        if row:  # a frame's parity is known from the first pass, so one block follows
-            last = unknown.shape[1] - 1 - np.argmax(unknown[:, ::-1], axis=1)
-            unknown[np.arange(len(unknown)), last] = False
-        index = np.flatnonzero(unknown)
-        if not index.size:
-            self._compare(row, index)
-            return None
-        self._opening = True
-        return _same_level(row, int(self._levels[row]), index)
-
-    def _exact_blocks(self, row: int) -> npt.NDArray[np.bool_]:
-        """Return which blocks of a pass are known bit by bit, frames × blocks."""
-        shape = self._layout.plan.frames, -1, 1 << int(self._levels[row])
-        whole: npt.NDArray[np.bool_] = self._exact[self._layout.order[row]].reshape(shape).all(2)
-        return whole
-
-    def _told(self, row: int) -> BitArray:
-        """Return what Alice told of a pass's blocks, frames × blocks."""
-        level = int(self._levels[row])
-        start = int(self._offset[level])
-        told = self._known[row, start : start + self._layout.nodes(level)]
-        return told.reshape(self._layout.plan.frames, -1)
-
-    def _compare(self, row: int, asked: npt.NDArray[np.int64]) -> None:
-        """Fill in the blocks not asked for, and mark those that differ."""
-        told = self._told(row)
-        nodes = _same_level(row, int(self._levels[row]), np.arange(told.size, dtype=np.int64))
-        ours = node_parities(self._rows, nodes.row, nodes.level, nodes.index).reshape(told.shape)
-        implied = np.ones(told.shape, np.bool_)
-        implied.flat[asked] = False
-        told[implied] = ours[implied]
-        if row:
-            followed = implied & ~self._exact_blocks(row)  # at most one in a frame
-            wrong = np.bitwise_xor.reduce(self._told(0), 1) ^ np.bitwise_xor.reduce(told, 1)
-            told[followed] ^= wrong[followed.any(axis=1)]
-        self._odd[row, : told.size] = (told ^ ours).ravel()
-
-    def _halve(self, rows: list[int]) -> Question | None:
-        count = 0
-        for row in rows:
-            count = _search(
-                row,
-                self._started,
-                self._rows,
-                self._layout.order,
-                self._place,
-                self._levels,
-                self._odd,
-                self._known,
-                self._offset,
-                self._exact,
-                self._flipped,
-                self._buffer,
-                count,
-            )
-            if count < 0:
-                raise MessageError("the parities told contradict each other")
-        if not count:
-            return None
-        nodes = np.sort(self._buffer[:count])
-        level = (nodes >> 32 & 0xFF).astype(np.uint8)
-        return Question((nodes >> 40).astype(np.uint8), level, nodes & 0xFFFFFFFF)
+    _, _, odd, _, tally, weight, _ = frames
+    first, starts, origin = forest.first, forest.starts, forest.origin
+    at = 0
+    begin = frames.first[group]
+    for frame in range(begin, frames.first[group + 1]):
+        lane = np.uint64(frame - begin)
+        for p in range(first.size - 1):
+            differing = _ZERO
+            last = first[p + 1] - 2
+            for block in range(first[p], last + 1):
+                if block == last and p >= whole:
+                    differs = differing ^ np.uint64(total[frame])
+                else:
+                    told = np.uint64((np.int64(data[at >> 3]) >> (7 - (at & 7))) & 1)
+                    differs = told ^ ((ours[block] >> lane) & _ONE)
+                    at += 1
+                differing ^= differs
+                a = starts[block]
+                if differs == 0:
+                    if starts[block + 1] - a == 1:
+                        weight[frame, origin[p, a]] = 0
+                elif p < tally.shape[1] - ODD:
+                    odd[frame, block >> 6] |= _ONE << np.uint64(block & 63)
+                    tally[frame, ODD + p] += 1
+                elif block == last:
+                    tally[frame, HALVES] |= 1 << p
+            if p < whole:
+                total[frame] = np.uint8(differing)
 
 
-def _same_level(row: int, level: int, index: npt.NDArray[np.int64]) -> Question:
-    return Question(np.full(index.size, row, np.uint8), np.full(index.size, level, np.uint8), index)
+@njit(cache=True, nogil=True, forceinline=True)
+def _number(out: Octets, at: Int, value: Int) -> Int:
+    """Write a number in groups of seven bits, the lowest first; return the next place."""
+    while value >= 128:
+        out[at] = np.uint8(value & 127 | 128)
+        value >>= 7
+        at += 1
+    out[at] = np.uint8(value)
+    return at + 1
+
+
+@njit(cache=True, nogil=True)
+def advance(
+    frames: Frames,
+    forest: Forest,
+    start: Int,
+    stop: Int,
+    data: Octets,
+    offset: Integers,
+    out: Octets,
+    size: Integers,
+) -> None:
+    """Take the answers of groups `start` to `stop` − 1 and write their next sections.
+
+    Group ``g`` finds its answers in `data` from byte offset[g] on, and writes its section to
+    out[g] and its length to size[g]: 0 when nothing is odd, −1 when the answers contradict
+    each other. A section has, for each frame that asks: its number in the group, the pass,
+    the number of cuts less one, and each cut's distance from the one before, less one; the
+    latter two in groups of seven bits.
+    """
+    group_first, rows, odd, cut, tally, weight, active = frames
+    scale, first, starts, order, inverse, origin, half, table = forest
+    chances = np.empty(_LONG, np.uint8)
+    dense = tally.shape[1] - ODD
+    for group in range(start, stop):
+        at = 8 * offset[group]
+        written: Int = 0
+        for frame in range(group_first[group], group_first[group + 1]):
+            # the answers to the ranges under search, then new ranges until some ask
+            p = tally[frame, PASS]
+            left = tally[frame, COUNT]
+            answered = True
+            block: Int = 0
+            while True:
+                kept = 0
+                i = 0
+                while i < left:
+                    if answered:
+                        a: Int = np.int64(active[frame, i, 0])
+                        b: Int = np.int64(active[frame, i, 1])
+                        middle: Int = np.int64(active[frame, i, 2])
+                        block = first[p] + (a * scale[p] >> 32)
+                        begin = np.int64(starts[block])
+                        differs = np.uint64((np.int64(data[at >> 3]) >> (7 - (at & 7))) & 1)
+                        at += 1
+                        differs ^= _parity(rows, frame, p, begin, middle)
+                        word, shift = middle >> 6, np.uint64(middle & 63)
+                        rows[frame, p, word, 1] |= _ONE << shift
+                        rows[frame, p, word, 2] |= differs << shift
+                        if p < dense:
+                            cut[frame, block >> 6] |= _ONE << np.uint64(block & 63)
+                        if a > begin:
+                            differs ^= (rows[frame, p, a >> 6, 2] >> np.uint64(a & 63)) & _ONE
+                        if p == 0:
+                            if differs:
+                                _spread(weight, table, frame, middle, b)
+                            else:
+                                _spread(weight, table, frame, a, middle)
+                        if differs:
+                            b = middle
+                        else:
+                            a = middle
+                    else:
+                        if p < dense:
+                            word_left = odd[frame, block >> 6] >> np.uint64(block & 63)
+                            while word_left == 0:
+                                block = (block | 63) + 1
+                                word_left = odd[frame, block >> 6]
+                            block += trailing_zeros(word_left)
+                        a, b = np.int64(starts[block]), np.int64(starts[block + 1])
+                        a, b = _shortest(rows, frame, p, a, b)
+                        block += 1
+                    i += 1
+                    middle = _choose(weight, origin, chances, frame, p, a, b)
+                    if middle >= 0:
+                        active[frame, kept, 0] = a
+                        active[frame, kept, 1] = b
+                        active[frame, kept, 2] = middle
+                        kept += 1
+                    elif middle == _NONE:
+                        size[group] = -1
+                        return
+                    else:
+                        place = np.int64(order[p, -1 - middle])
+                        _flip(
+                            rows, odd, cut, tally, weight, scale, first, starts, inverse, half,
+                            frame, place,
+                        )  # fmt: skip
+                        if p == 0:
+                            _spread(weight, table, frame, a, b)
+                if kept:
+                    break
+                answered = False
+                p = 0
+                while p < dense and tally[frame, ODD + p] == 0:
+                    p += 1
+                if p < dense:
+                    left = tally[frame, ODD + p]
+                    if p > 1:
+                        left = (left + 1) >> 1
+                elif tally[frame, HALVES]:
+                    p = trailing_zeros(np.uint64(tally[frame, HALVES]))
+                    left = 1
+                    if not (tally[frame, BUILT] >> p) & 1:
+                        _build(rows, origin, frame, p)
+                        tally[frame, BUILT] |= 1 << p
+                else:
+                    break
+                block = first[p]
+            tally[frame, COUNT] = kept
+            tally[frame, PASS] = p
+            if kept:
+                out[group, written] = np.uint8(frame - group_first[group])
+                out[group, written + 1] = np.uint8(p)
+                written = _number(out[group], written + 2, kept - 1)
+                last = np.int64(0)
+                for i in range(kept):
+                    middle = np.int64(active[frame, i, 2])
+                    written = _number(out[group], written, middle - last - 1)
+                    last = middle
+        size[group] = written
