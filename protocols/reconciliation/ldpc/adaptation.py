@@ -85,7 +85,7 @@ def efficiency(payload: int, rate: float) -> float:
 
 def further_rows(ladder: Ladder, rows: int, blind_round: int) -> int:
     """Return the stage of the next blind round, the first being number 0."""
-    more = max(1, round(rows * (0.04, 0.04, 0.06, 0.10, 0.20)[blind_round]))
+    more = max(1, round(rows * (0.02, 0.02, 0.04, 0.08, 0.16)[blind_round]))
     return min(ladder.last, rows + more)
 
 

@@ -79,7 +79,7 @@ def reliability(rate: float) -> int:
 
     Somewhat less than 3·ln((1 − rate)/rate), which decodes better with rounded messages.
     """
-    return max(1, min(40, round(3 * math.log((1 - rate) / rate) - 0.7)))
+    return max(1, min(40, round(3 * math.log((1 - rate) / rate) - 1)))
 
 
 class Decoder:

@@ -132,7 +132,7 @@ def test_frames_do_not_depend_on_each_other() -> None:
 
 def test_reliability_falls_with_the_rate() -> None:
     values = [reliability(rate) for rate in (1e-9, 0.001, 0.01, 0.02, 0.05, 0.11, 0.4)]
-    assert values == [40, 20, 13, 11, 8, 6, 1]
+    assert values == [40, 20, 13, 11, 8, 5, 1]
 
 
 def test_circulants_must_fill_words() -> None:
