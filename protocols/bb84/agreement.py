@@ -73,12 +73,15 @@ class Agreement:
             raise ParameterError("the agreed thresholds admit no key")
         if self.tag_bits % 8 or not 8 <= self.tag_bits <= 128:
             raise ParameterError("a tag has 8 to 128 bits in whole bytes")
-        assert self.proof  # there is one
+        self._choose_proof()  # raises where there is none
+
+    def _choose_proof(self) -> Proof:
+        return choose_proof(self.protocol, self.security.eps_sec, False, self.detectors)
 
     @property
     def proof(self) -> Proof:
         """The proof that the length rests on."""
-        return choose_proof(self.protocol, self.security.eps_sec, False, self.detectors)
+        return self._choose_proof()
 
     @property
     def length(self) -> int:

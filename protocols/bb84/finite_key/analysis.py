@@ -136,7 +136,7 @@ def analyse(block: KeyCounts, variable_length: bool = False) -> Analysis:
 
 def announcement_charge(proof: Proof, intensities: int, n_z: int) -> int:
     """Return ceil(log2(n_z + 1)) bits for every intensity whose errors a proof makes public."""
-    return intensities * n_z.bit_length() if proof.announces else 0
+    return intensities * int(n_z).bit_length() if proof.announces else 0
 
 
 def verification_charge(security: Security, tag_bits: int) -> float:

@@ -269,7 +269,9 @@ class KeyCounts:
         ):
             if not 0 <= bits <= _MOST_COUNTS:
                 raise ParameterError(f"{name}: a number of bits from 0 to 2**53, not {bits}")
-        assert self.source and self.security and self.counts  # each checks itself
+        Source(self.intensities, self.probabilities)  # each checks itself
+        Security(self.eps_sec, self.eps_cor)
+        Counts(self.n_z, self.n_x, self.m_z, self.m_x)
 
     def _tallies(self) -> Sequence[tuple[str, tuple[int, ...]]]:
         return ("n_z", self.n_z), ("n_x", self.n_x), ("m_z", self.m_z), ("m_x", self.m_x)

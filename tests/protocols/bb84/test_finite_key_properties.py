@@ -1,5 +1,6 @@
 """What holds of every bound: which way each count, charge and epsilon moves the length."""
 
+import itertools
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from finite_key_blocks import ETA, decoy_counts
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from protocols.bb84.finite_key import (
@@ -194,3 +195,40 @@ def test_other_impossible_arguments_are_refused() -> None:
     ):
         with pytest.raises(ParameterError, match=key):
             replace(block, **changes)
+
+
+@st.composite
+def any_blocks(draw: st.DrawFn) -> KeyCounts:
+    """Draw any block that makes sense, however unlikely."""
+    protocol = draw(st.sampled_from(PROTOCOLS))
+    kinds = {"one-decoy": 2, "two-decoy": 3}.get(protocol, 0)
+    steps = [draw(st.floats(1e-12, 3)) for _ in range(kinds)]
+    steps = [10 ** (-9 * (1 - step / 3)) for step in steps] if draw(st.booleans()) else steps
+    weakest = draw(st.sampled_from([0.0, steps[-1]])) if kinds == 3 else (steps or [0])[-1]
+    mus: list[Any] = [weakest] if kinds else []
+    for step in steps[: kinds - 1]:
+        mus.insert(0, sum(mus) + step)
+    cuts = sorted(draw(st.floats(1e-6, 1 - 1e-6)) for _ in range(kinds - 1)) if kinds else []
+    ends = [0.0, *cuts, 1.0] if kinds else []
+    probabilities = tuple(high - low for low, high in itertools.pairwise(ends))
+    n_z, n_x, m_z, m_x = [], [], [], []
+    for _ in range(kinds or 1):
+        for n, m in ((n_z, m_z), (n_x, m_x)):
+            n.append(draw(st.integers(0, 10 ** draw(st.integers(0, 15)))))
+            m.append(draw(st.integers(0, n[-1])))
+    try:
+        return KeyCounts(
+            protocol, tuple(mus), probabilities, *map(tuple, (n_z, n_x, m_z, m_x)),  # type: ignore[arg-type]  # four tallies
+            leak_ec=draw(st.integers(0, 1000)),
+            eps_sec=10 ** draw(st.floats(-99, -0.01)),
+            eps_cor=10 ** draw(st.floats(-99, -0.01)),
+        )  # fmt: skip
+    except ParameterError:
+        reject()
+
+
+@given(any_blocks(), st.booleans())
+def test_any_block_is_decided(block: KeyCounts, rule: bool) -> None:
+    found = examine(block, rule and block.protocol in ("two-decoy", "single-photon"))
+    assert (found.reason is None) == (found.length > 0)
+    assert found.length <= sum(block.n_z)
