@@ -26,10 +26,13 @@ from protocols.privacy_amplification.quads import (
     store,
 )
 
-__all__ = ["COLUMNS", "extend", "restrict"]
+__all__ = ["COLUMNS", "SCRATCH", "extend", "restrict"]
 
 COLUMNS = 8
 """Words of a row that are treated together: a line of the cache."""
+
+SCRATCH = (64 + 16 * 16) * COLUMNS
+"""Words that `extend` and `restrict` need for themselves."""
 
 _RADIX_STEPS = np.array([(3, 7), (2, 6), (1, 5), (0, 4), (5, 7), (4, 6), (6, 7), (4, 5)]) + 6
 """The divisions of 256 elements down to polynomials of 16, in steps of words."""
@@ -37,10 +40,16 @@ _RADIX_STEPS = np.array([(3, 7), (2, 6), (1, 5), (0, 4), (5, 7), (4, 6), (6, 7),
 
 @njit(cache=True, nogil=True)
 def _combine(
-    rows: Words, first: int, stride: int, matrix: Nibbles, out: Words, to: int, gap: int
+    rows: Words,
+    first: int,
+    stride: int,
+    matrix: Nibbles,
+    table: Words,
+    out: Words,
+    to: int,
+    gap: int,
 ) -> None:
     """Multiply 64 rows of 8 words by a matrix over GF(2), four rows a time by table."""
-    table = np.zeros(16 * 16 * COLUMNS, np.uint64)
     for group in range(16):
         for value in range(1, 16):
             bit = 0
@@ -120,7 +129,9 @@ def _sixteen_back(words: Words, at: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def extend(rows: Words, first: int, stride: int, matrix: Nibbles, out: Words, to: int) -> None:
+def extend(
+    rows: Words, first: int, stride: int, matrix: Nibbles, scratch: Words, out: Words, to: int
+) -> None:
     """Turn 64 bits of eight words each into 512 elements.
 
     Parameters
@@ -130,12 +141,14 @@ def extend(rows: Words, first: int, stride: int, matrix: Nibbles, out: Words, to
     first, stride : int
     matrix : int64 array, (64, 16)
         `cantor.evaluation`.
+    scratch : uint64 array
+        `SCRATCH` words, zero before the first use.
     out : uint64 array
         Gets the elements from `to` on.
     to : int
     """
-    block = np.empty(64 * COLUMNS, np.uint64)
-    _combine(rows, first, stride, matrix, block, 0, COLUMNS)
+    block, table = scratch[: 64 * COLUMNS], scratch[64 * COLUMNS :]
+    _combine(rows, first, stride, matrix, table, block, 0, COLUMNS)
     _transpose(block)
     for column in range(COLUMNS):
         for i in range(64):
@@ -148,16 +161,22 @@ def extend(rows: Words, first: int, stride: int, matrix: Nibbles, out: Words, to
 
 @njit(cache=True, nogil=True)
 def restrict(
-    elements: Words, at: int, matrix: Nibbles, rows: Words, first: int, stride: int
+    elements: Words,
+    at: int,
+    matrix: Nibbles,
+    scratch: Words,
+    rows: Words,
+    first: int,
+    stride: int,
 ) -> None:
     """Undo `extend`, by `cantor.interpolation`; the elements are used up."""
     for start in range(at, at + 64 * COLUMNS, 16):
         _sixteen_back(elements, start)
     for c, h in _RADIX_STEPS[::-1]:
         multiply_back(at >> (h - 5), (at + 64 * COLUMNS) >> (h - 5), elements, c, h)
-    block = np.empty(64 * COLUMNS, np.uint64)
+    block, table = scratch[: 64 * COLUMNS], scratch[64 * COLUMNS :]
     for column in range(COLUMNS):
         for i in range(64):
             block[COLUMNS * i + column] = elements[at + 64 * column + i]
     _transpose(block)
-    _combine(block, 0, COLUMNS, matrix, rows, first, stride)
+    _combine(block, 0, COLUMNS, matrix, table, rows, first, stride)

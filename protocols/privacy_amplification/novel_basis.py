@@ -14,10 +14,22 @@ remainder and the upper one the quotient. Coefficients are bits, 64 in a word, l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-from protocols.privacy_amplification.quads import LANES, Words, add, left, load, right, store
+from protocols.privacy_amplification.quads import (
+    LANES,
+    Words,
+    add,
+    left,
+    load,
+    quad,
+    right,
+    slide,
+    store,
+)
 
 __all__ = ["divide", "divisions", "multiply_back"]
 
@@ -46,15 +58,27 @@ def _add(words: Words, target: int, source: int, count: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _add_shifted(words: Words, target: int, source: int, count: int, places: np.uint64) -> None:
-    """Add `count` words times x**places, without what exceeds them; at least four."""
+    """Add `count` words, whole quads, times x**places, without what exceeds them."""
     back = np.uint64(64) - places
-    words[target] ^= words[source] << places
-    for i in range(1, LANES):
-        words[target + i] ^= words[source + i] << places | words[source + i - 1] >> back
-    for i in range(LANES, count, LANES):
-        here = left(load(words, source + i), places)
-        before = right(load(words, source + i - 1), back)
-        store(words, target + i, add(load(words, target + i), add(here, before)))
+    previous = _zero()
+    for i in range(0, count, LANES):
+        here = load(words, source + i)
+        moved = add(left(here, places), right(slide(previous, here), back))
+        store(words, target + i, add(load(words, target + i), moved))
+        previous = here
+
+
+@njit(cache=True, nogil=True)
+def _add_excess(words: Words, start: int, count: int, places: np.uint64) -> None:
+    """Add to the first of `count` words what x**places moves out of the last."""
+    excess = right(load(words, start + count - LANES), np.uint64(64) - places)
+    store(words, start, add(load(words, start), slide(excess, _zero())))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _zero() -> Any:
+    nought = np.uint64(0)
+    return quad(nought, nought, nought, nought)
 
 
 @njit(cache=True, nogil=True)
@@ -73,7 +97,7 @@ def divide(first: int, last: int, words: Words, c: int, h: int) -> None:
             _add(words, low + chunk, high, half - chunk)
         else:
             places = np.uint64(1 << c)
-            words[high] ^= words[high + half - 1] >> (np.uint64(64) - places)
+            _add_excess(words, high, half, places)
             _add_shifted(words, low, high, half, places)
 
 
@@ -91,4 +115,4 @@ def multiply_back(first: int, last: int, words: Words, c: int, h: int) -> None:
         else:
             places = np.uint64(1 << c)
             _add_shifted(words, low, high, half, places)
-            words[high] ^= words[high + half - 1] >> (np.uint64(64) - places)
+            _add_excess(words, high, half, places)

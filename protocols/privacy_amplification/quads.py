@@ -34,6 +34,7 @@ __all__ = [
     "odds",
     "quad",
     "right",
+    "slide",
     "store",
     "times",
 ]
@@ -214,3 +215,6 @@ of `evens` and `odds`."""
 
 last_pairs: Callable[[Any, Any], Any] = _operation(_shuffle(2, 6, 3, 7))
 """Return the last two elements of each of two quads in turn."""
+
+slide: Callable[[Any, Any], Any] = _operation(_shuffle(3, 4, 5, 6))
+"""Return the last element of a quad and the first three of the next."""

@@ -27,7 +27,7 @@ from protocols.privacy_amplification.butterflies import (
     unfold,
     unfold_last,
 )
-from protocols.privacy_amplification.extension import COLUMNS, extend, restrict
+from protocols.privacy_amplification.extension import COLUMNS, SCRATCH, extend, restrict
 from protocols.privacy_amplification.novel_basis import divide, divisions, multiply_back
 from protocols.privacy_amplification.quads import LANES, Words
 
@@ -36,8 +36,8 @@ __all__ = ["LEAST", "coefficients", "multiply", "values"]
 LEAST = 9
 """The smallest dimension m of a transform, of 2**(m+6) coefficients."""
 
-_ROW, _BLOCK = 10, 15
-"""Sizes of a row and of a block as powers of two in words."""
+_ROW, _BLOCK, _STRIP = 10, 15, 12
+"""Sizes of a row, a block and a strip as powers of two in words; strips may have to be larger."""
 
 _Steps = npt.NDArray[np.int64]
 
@@ -94,6 +94,39 @@ def _multiply_blocks(
 
 
 @njit(cache=True, nogil=True)
+def _parts(strip: Words, across: _Steps, shift: int) -> tuple[int, int]:
+    """Return how many steps concern the whole strip, and the size of the parts of the others."""
+    last = len(across)
+    size = 0
+    while last > 0 and across[last - 1, 1] + shift - 5 <= _STRIP:
+        last -= 1
+        size = max(size, across[last, 1] + shift - 5)
+    return last, size
+
+
+@njit(cache=True, nogil=True)
+def _divide_strip(strip: Words, across: _Steps, shift: int) -> None:
+    """Take steps whose sizes are by 2**shift different, the last ones part by part."""
+    last, size = _parts(strip, across, shift)
+    for c, h in across[:last]:
+        divide(0, strip.size >> (h + shift - 5), strip, c + shift, h + shift)
+    for part in range(strip.size >> size):
+        for c, h in across[last:]:
+            _divide_part(part, size, strip, c + shift, h + shift)
+
+
+@njit(cache=True, nogil=True)
+def _multiply_strip(strip: Words, across: _Steps, shift: int) -> None:
+    """Undo `_divide_strip`."""
+    last, size = _parts(strip, across, shift)
+    for part in range(strip.size >> size):
+        for c, h in across[last:][::-1]:
+            _multiply_part(part, size, strip, c + shift, h + shift)
+    for c, h in across[:last][::-1]:
+        multiply_back(0, strip.size >> (h + shift - 5), strip, c + shift, h + shift)
+
+
+@njit(cache=True, nogil=True)
 def _strips(
     first: int,
     last: int,
@@ -111,6 +144,7 @@ def _strips(
     whole = width == _ROW
     strip = words if whole else np.empty(rows << width, np.uint64)
     stride = strip.size >> 6
+    scratch = np.zeros(SCRATCH, np.uint64)
     for number in range(first, last):
         column = number << width
         if not whole:
@@ -118,11 +152,10 @@ def _strips(
                 source = (row << _ROW) + column
                 for i in range(1 << width):
                     strip[(row << width) + i] = words[source + i]
-        for c, h in across:
-            divide(0, strip.size >> (h - 15 + width), strip, c - 10 + width, h - 10 + width)
+        _divide_strip(strip, across, width - _ROW)
         for at in range(0, stride, COLUMNS):
             row, inside = at >> width, at & ((1 << width) - 1)
-            extend(strip, at, stride, matrix, out, (row << 16) + ((column + inside) << 6))
+            extend(strip, at, stride, matrix, scratch, out, (row << 16) + ((column + inside) << 6))
 
 
 @njit(cache=True, nogil=True)
@@ -140,13 +173,15 @@ def _strips_back(
     whole = width == _ROW
     strip = out if whole else np.empty(rows << width, np.uint64)
     stride = strip.size >> 6
+    scratch = np.zeros(SCRATCH, np.uint64)
     for number in range(first, last):
         column = number << width
         for at in range(0, stride, COLUMNS):
             row, inside = at >> width, at & ((1 << width) - 1)
-            restrict(elements, (row << 16) + ((column + inside) << 6), matrix, strip, at, stride)
-        for c, h in across[::-1]:
-            multiply_back(0, strip.size >> (h - 15 + width), strip, c - 10 + width, h - 10 + width)
+            restrict(
+                elements, (row << 16) + ((column + inside) << 6), matrix, scratch, strip, at, stride
+            )
+        _multiply_strip(strip, across, width - _ROW)
         if not whole:
             for row in range(rows):
                 target = (row << _ROW) + column
@@ -194,7 +229,7 @@ def _share(workers: int, count: int, kernel: Callable[..., None], *arguments: An
 
 def _width(m: int) -> int:
     """Return the width of a strip: all of it for a polynomial that a block holds."""
-    return _ROW if m <= _BLOCK else max(3, _BLOCK + _ROW - m)
+    return _ROW if m <= _BLOCK else max(3, _STRIP + _ROW - m)
 
 
 def _strip_count(m: int) -> int:
