@@ -17,7 +17,7 @@ from importlib import import_module
 from benchmarks.rows import Row, table
 from qlab.provenance import provenance
 
-MODULES = ("startup", "recorded_visa", "visa", "runfile", "plant", "hashing")
+MODULES = ("startup", "recorded_visa", "visa", "runfile", "plant", "hashing", "prediction")
 
 
 def main() -> None:

@@ -85,16 +85,18 @@ class Curve:
         What the curve is, for a person.
     points : sequence of Point
         In ascending order of loss.
-    edge : sequence of Point
-        Ever closer to the largest loss with a key, the last of them there; empty if there
-        is no key without any loss.
+    reach : Point or None
+        At the largest loss with a key; None if there is no key without any loss.
+    edge : callable
+        Computes points with a key ever closer to that loss, for a picture.
     facts : mapping
         What the points share, by the names that JSON has.
     """
 
     label: str
     points: Sequence[Point]
-    edge: Sequence[Point]
+    reach: Point | None
+    edge: Callable[[], Sequence[Point]]
     facts: Mapping[str, Any]
 
 
@@ -137,16 +139,19 @@ def finite_curve(
     for loss_db in losses_db:
         points.append(_finite(described, sweep.at(loss_db), optimise))
         step()
-    edge, reach = [], sweep.reach()
-    if reach is not None:
-        sweep = begin()
-        found = [*map(sweep.at, _closer_to(reach.loss_db)), reach]
-        edge = [_finite(described, one, optimise) for one in found if one.length]
+    reach = sweep.reach()
+
+    def edge() -> list[Point]:
+        again = begin()
+        found = map(again.at, _closer_to(reach.loss_db if reach else 0.0))
+        return [_finite(described, one, optimise) for one in found if one.length]
+
     proof = case.proof(case.security.eps_sec)
     rule = VARIABLE_LENGTH if case.variable_length else FIXED_LENGTH
     return Curve(
         f"{protocol}, {amount(block.count)} {block.unit}",
         points,
+        None if reach is None else _finite(described, reach, optimise),
         edge,
         {
             "protocol": protocol,
@@ -229,11 +234,15 @@ def asymptotic_curve(
         step()
     last_db = max((one.loss_db for one in points if one.rate), default=0.0)
     end_db = largest(lambda loss_db: found(loss_db).rate, last_db, FARTHEST_DB, 2.0)
-    edge = [] if end_db is None else [*map(point, _closer_to(end_db)), point(end_db)]
+
+    def edge() -> list[Point]:
+        return [point(loss_db) for loss_db in _closer_to(end_db or 0.0)]
+
     name = "infinite decoys" if decoys == "infinite" else "vacuum and a weak decoy"
     return Curve(
         f"asymptotic, {name}",
         points,
+        None if end_db is None else point(end_db),
         edge,
         {"asymptotic": decoys, "optimised": optimise, "sifting": sifting, "proof": _MA},
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,17 +70,20 @@ def draw_rates(
     from matplotlib.figure import Figure
 
     check_picture(picture, overwrite=overwrite)
-    drawing = _Drawing(over_loss)
-    chosen = [curve for curve in curves if curve.facts["optimised"] and "block" in curve.facts]
-    alone = len(chosen) == 1 and any(point.settings for point in chosen[0].points)
+    lines = [_Line.of(curve, over_loss) for curve in curves]
+    finite = [line for line in lines if "block" in line.curve.facts]
+    alone = len(finite) == 1 and finite[0].curve.facts["optimised"]
     # Not by pyplot, whose backend and figures are a script's own.
     figure = Figure(figsize=(7, 7.2 if alone else 5), layout="constrained")
     if alone:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
-        drawing.settings(lower, chosen[0])
+        _settings(lower, finite[0])
     else:
         upper = lower = figure.subplots()
-    drawing.rates(upper, curves)
+    _rates(upper, lines)
+    _limit(upper, lines)
+    _bound(upper, lines[0])
+    upper.legend(fontsize=8, frameon=False, loc="lower left")
     lower.set_xlabel("loss between the stations (dB)" if over_loss else "distance (km)")
     figure.suptitle(printable(title), fontsize=11, parse_math=False)
     try:
@@ -90,104 +93,70 @@ def draw_rates(
         raise QlabError(f"the picture cannot be written: {error}") from None
 
 
-class _Drawing:
-    """What both axes share: where a point is drawn."""
+@dataclass(frozen=True)
+class _Line:
+    """A curve with the points that are drawn of it, and where.
 
-    def __init__(self, over_loss: bool) -> None:
-        self._over_loss = over_loss
+    Attributes
+    ----------
+    curve : Curve
+    over_loss : bool
+    points : list of Point
+        Those with a key, and more of them where the curve falls.
+    falls : bool
+        Whether the curve's reach lies among its losses.
+    """
 
-    def _at(self, point: Point) -> float:
-        return point.loss_db if self._over_loss else point.distance_km
+    curve: Curve
+    over_loss: bool
+    points: list[Point]
+    falls: bool
 
-    def rates(self, axes: Axes, curves: Sequence[Curve]) -> None:
-        """Draw rates on a logarithmic scale, with the bound for any link without repeaters."""
-        rates = [point.rate for curve in curves for point in curve.points if point.rate]
-        top = max(rates, default=1.0)
-        floor = max(min(rates, default=1e-3) / 3, top * 10.0**-_DECADES)
-        for number, curve in enumerate(curves):
-            last = curve.points[-1]
-            edge = [point for point in curve.edge if self._at(point) < self._at(last)]
-            drawn = sorted([*(p for p in curve.points if p.rate), *edge], key=self._at)
-            axes.plot(
-                [self._at(point) for point in drawn],
-                [point.rate for point in drawn],
-                color=_COLOURS[number % len(_COLOURS)],
-                linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)],
-                linewidth=1.6,
-                marker="o" if len(drawn) == 1 else None,
-                label=curve.label,
-            )
-            if edge:  # there it ends, wherever that is
-                end = drawn[-1]
-                axes.plot(
-                    [self._at(end)] * 2,
-                    [end.rate, floor / 10],
-                    color=_COLOURS[number % len(_COLOURS)],
-                    linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)],
-                    linewidth=1.6,
-                )
-        self._bound(axes, curves[0].points)
-        self._limit(axes, curves)
-        axes.set_yscale("log")
-        axes.set_ylim(floor, max(top * 10, 10 * floor))
-        axes.set_ylabel("secret key rate (bits per pulse)")
-        axes.grid(visible=True, color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.legend(fontsize=8, frameon=False, loc="lower left")
-        _bits_per_second(axes, curves)
+    @classmethod
+    def of(cls, curve: Curve, over_loss: bool) -> _Line:
+        points, reach = [point for point in curve.points if point.rate], curve.reach
+        first, last = curve.points[0].loss_db, curve.points[-1].loss_db
+        if reach is None or not first <= reach.loss_db < last:
+            return cls(curve, over_loss, points, falls=False)
+        points += [point for point in (*curve.edge(), reach) if point.loss_db >= first]
+        points.sort(key=lambda point: point.loss_db)
+        return cls(curve, over_loss, points, falls=True)
 
-    def _bound(self, axes: Axes, points: Sequence[Point]) -> None:
-        bound = [(self._at(point), repeaterless_bound(point.loss_db)) for point in points]
-        finite = [(x, y) for x, y in bound if math.isfinite(y)]
-        if len(finite) > 1:
-            axes.plot(
-                [x for x, _ in finite],
-                [y for _, y in finite],
-                color="0.55",
-                linewidth=1,
-                linestyle=(0, (1, 2)),
-                label="repeaterless bound",
-            )
+    def at(self, point: Point) -> float:
+        """Return where a point is drawn."""
+        return point.loss_db if self.over_loss else point.distance_km
 
-    def _limit(self, axes: Axes, curves: Sequence[Curve]) -> None:
-        """Leave out losses at which no curve has a key any more."""
-        places = [self._at(point) for point in curves[0].points]
-        ends = [self._at(curve.edge[-1]) for curve in curves if curve.edge]
-        low, high = places[0], places[-1]
-        if ends and max(ends) < high:
-            high = max(low, max(ends)) + 0.05 * (max(ends) - low)
-        if high > low:
-            axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    @property
+    def places(self) -> list[float]:
+        return [self.at(point) for point in self.points]
 
-    def settings(self, axes: Axes, curve: Curve) -> None:
-        """Draw what the stations should choose."""
-        drawn = [point for point in (*curve.points, *curve.edge) if point.settings]
-        drawn.sort(key=self._at)
-        lines: list[tuple[str, str, Sequence[float]]] = []
-        for key, letter, style in (("intensities", "µ", "-"), ("probabilities", "p", "--")):
-            values = list(zip(*(point.settings[key] for point in drawn), strict=True))
-            if len(values) == 1 and key == "probabilities":
-                continue  # the only intensity is always sent
-            lines += [
-                (letter + (_DIGITS[i] if len(values) > 1 else ""), style, line)
-                for i, line in enumerate(values)
-            ]
-        lines.append(("p(z)", ":", [point.settings["p_z"][0] for point in drawn]))
-        for number, (label, style, line) in enumerate(lines):
-            colour: Any = _COLOURS[number % len(_COLOURS)]
-            places = [self._at(point) for point in drawn]
-            axes.plot(places, line, style, color=colour, linewidth=1.5, label=label)
-        axes.set_ylim(0, 1)
-        axes.set_ylabel("best settings")
-        axes.grid(visible=True, color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.legend(
-            fontsize=8, frameon=False, ncols=len(lines), loc="lower left", bbox_to_anchor=(0, 1)
+
+def _rates(axes: Axes, lines: Sequence[_Line]) -> None:
+    rates = [point.rate for line in lines for point in line.curve.points if point.rate]
+    top = max(rates, default=1.0)
+    floor = max(min(rates, default=1e-3) / 3, top * 10.0**-_DECADES)
+    for number, line in enumerate(lines):
+        fall = [(line.places[-1], floor / 10)] if line.falls else []
+        drawn = [*zip(line.places, (point.rate for point in line.points), strict=True), *fall]
+        axes.plot(
+            [x for x, _ in drawn],
+            [y for _, y in drawn],
+            color=_COLOURS[number % len(_COLOURS)],
+            linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)],
+            linewidth=1.6,
+            marker="o" if len(drawn) == 1 else None,
+            label=line.curve.label,
         )
+    axes.set_yscale("log")
+    axes.set_ylim(floor, max(top * 10, 10 * floor))
+    axes.set_ylabel("secret key rate (bits per pulse)")
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    _bits_per_second(axes, lines)
 
 
-def _bits_per_second(axes: Axes, curves: Sequence[Curve]) -> None:
-    point = next((p for curve in curves for p in curve.points if p.rate), None)
+def _bits_per_second(axes: Axes, lines: Sequence[_Line]) -> None:
+    point = next((point for line in lines for point in line.points), None)
     if point is None:
         return
     per_pulse = point.rate_bps / point.rate
@@ -199,3 +168,55 @@ def _bits_per_second(axes: Axes, curves: Sequence[Curve]) -> None:
         return rate_bps / per_pulse
 
     axes.secondary_yaxis("right", functions=(up, down)).set_ylabel("secret key rate (bit/s)")
+
+
+def _bound(axes: Axes, line: _Line) -> None:
+    """Draw what no link without repeaters exceeds, if it comes into the picture."""
+    bound = [
+        (line.at(point), repeaterless_bound(point.loss_db))
+        for point in line.curve.points
+        if point.loss_db > 0
+    ]
+    right, top = axes.get_xlim()[1], axes.get_ylim()[1]
+    if len(bound) > 1 and any(x < right and y < top for x, y in bound):
+        axes.plot(
+            [x for x, _ in bound],
+            [y for _, y in bound],
+            color="0.55",
+            linewidth=1,
+            linestyle=(0, (1, 2)),
+            label="repeaterless bound",
+        )
+
+
+def _limit(axes: Axes, lines: Sequence[_Line]) -> None:
+    """Leave out losses at which no curve has a key any more."""
+    points = lines[0].curve.points
+    low, high = lines[0].at(points[0]), lines[0].at(points[-1])
+    if all(line.falls for line in lines):
+        end = max(line.places[-1] for line in lines)
+        high = min(high, end + 0.05 * (end - low))
+    if high > low:
+        axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+
+
+def _settings(axes: Axes, line: _Line) -> None:
+    """Draw what the stations should choose."""
+    drawn: list[tuple[str, str, Sequence[float]]] = []
+    for key, letter, style in (("intensities", "µ", "-"), ("probabilities", "p", "--")):
+        values = list(zip(*(point.settings[key] for point in line.points), strict=True))
+        if len(values) > 1:
+            drawn += [(letter + _DIGITS[i], style, each) for i, each in enumerate(values)]
+        elif key == "intensities":  # the only one is always sent
+            drawn += [(letter, style, each) for each in values]
+    drawn.append(("p(z)", ":", [point.settings["p_z"][0] for point in line.points]))
+    for number, (label, style, values_drawn) in enumerate(drawn):
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.plot(line.places, values_drawn, style, color=colour, linewidth=1.5, label=label)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("best settings")
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(
+        fontsize=8, frameon=False, ncols=len(drawn), loc="lower left", bbox_to_anchor=(0, 1)
+    )

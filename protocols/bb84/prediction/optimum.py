@@ -111,12 +111,12 @@ class BestSettings:
             return None
         while self._settings is not None:
             before_db, ahead_db = self._loss_db, self._ahead(self._settings, loss_db)
-            self._take(ahead_db, self._best_at(ahead_db))
-            if self._loss_db == loss_db:
-                return self._settings
+            if ahead_db == loss_db:
+                return self._settings if self._take(loss_db, self._best_at(loss_db)) else None
+            self._take(ahead_db, _best(self._case, ahead_db, [(self._settings, _WARM)]))
             if self._loss_db - before_db < _EDGE_DB:  # this summit ends: is there another?
                 ahead_db = min(loss_db, self._loss_db + _EDGE_DB)
-                if not self._take(ahead_db, self._best_at(ahead_db)):
+                if not self._take(ahead_db, self._anywhere(ahead_db, self._settings)):
                     break
         self._edge_db = self._loss_db
         return None

@@ -267,7 +267,7 @@ def _why(found: Sequence[Curve]) -> str:
 
 
 def _curve_facts(curve: Curve) -> dict[str, Any]:
-    end = curve.edge[-1] if curve.edge else None
+    end = curve.reach
     return {
         "label": curve.label,
         **curve.facts,
@@ -325,9 +325,9 @@ def _numbers(values: Iterable[float] | None) -> str:
 
 
 def _reach(curve: Curve) -> str:
-    if not curve.edge:
+    end = curve.reach
+    if end is None:
         return "no key without any loss"
-    end = curve.edge[-1]
     blocks = "" if end.seconds is None else f", where a block takes {_duration(end.seconds)}"
     return f"reaches {end.distance_km:.2f} km ({end.loss_db:.2f} dB){blocks}"
 
