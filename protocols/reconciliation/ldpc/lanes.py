@@ -2,12 +2,13 @@
 
 LLVM has vectors of any width and saturating arithmetic on them, and lowers both to what the
 processor offers: two instructions of AVX2, four of SSE or NEON, or a loop. All operations are
-on integers, so the results are the same everywhere.
+on integers, so the results are the same everywhere. Only looking up in a table needs an
+instruction by name (PSHUFB, TBL), and compares with each entry where there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from llvmlite import ir
@@ -15,7 +16,10 @@ from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
+from protocols.processor import ARCHITECTURE, FEATURES
+
 __all__ = [
+    "SHUFFLER",
     "WIDTH",
     "absolute",
     "add",
@@ -33,6 +37,7 @@ __all__ = [
     "store",
     "sub",
     "sub_positive",
+    "table",
     "toggle",
     "with_sign",
 ]
@@ -43,7 +48,7 @@ WIDTH = 64
 _proxy: Any = cgutils.create_struct_proxy
 _declare: Any = cgutils.get_or_insert_function
 
-_BYTE = ir.IntType(8)
+_BYTE, _WORD = ir.IntType(8), ir.IntType(32)
 _MASK = ir.VectorType(ir.IntType(1), WIDTH)
 _VECTOR = ir.VectorType(_BYTE, WIDTH)
 
@@ -82,8 +87,8 @@ def _call(name: str, builder: Any, *args: Any) -> Any:
 
 
 def _splat(builder: Any, byte: Any) -> Any:
-    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), byte, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), byte, _WORD(0))
+    zeros = ir.Constant(ir.VectorType(_WORD, WIDTH), [0] * WIDTH)
     return builder.shuffle_vector(first, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
 
@@ -237,3 +242,68 @@ def four_times(builder: Any, a: Any) -> Any:
 def leading_zeros(builder: Any, a: Any) -> Any:
     """Return how many zeros the binary digits of unsigned bytes begin with, 0 to 8."""
     return _call("ctlz", builder, a, ir.Constant(ir.IntType(1), 0))
+
+
+def _shuffler(architecture: str, features: Collection[str]) -> tuple[str, int] | None:
+    """Name LLVM's intrinsic for looking up bytes, and how many bytes it takes at once."""
+    if architecture == "x86_64" and "+avx2" in features:
+        return "llvm.x86.avx2.pshuf.b", 32
+    if architecture == "x86_64" and "+ssse3" in features:
+        return "llvm.x86.ssse3.pshuf.b.128", 16
+    if architecture in ("aarch64", "arm64") and "+neon" in features:
+        return "llvm.aarch64.neon.tbl2.v16i8", 16
+    return None
+
+
+SHUFFLER = _shuffler(ARCHITECTURE, FEATURES)
+"""What `table` looks up with, None for comparisons."""
+
+
+def _shuffled(builder: Any, entries: tuple[int, ...], index: Any, name: str, size: int) -> Any:
+    part = ir.VectorType(_BYTE, size)
+    low, high = (
+        ir.Constant(part, list(half) * (size // 16)) for half in (entries[:16], entries[16:])
+    )
+    arm = "aarch64" in name
+    function = _declare(builder.module, ir.FunctionType(part, [part] * (3 if arm else 2)), name)
+    found = []
+    for start in range(0, WIDTH, size):
+        places = ir.Constant(ir.VectorType(_WORD, size), list(range(start, start + size)))
+        at = builder.shuffle_vector(index, index, places)
+        if arm:
+            found.append(builder.call(function, [low, high, at]))
+            continue
+        # PSHUFB gives 0 for a place of 128 or more, and else goes by its last four bits.
+        below = builder.add(at, ir.Constant(part, [112] * size))
+        above = builder.sub(at, ir.Constant(part, [16] * size))
+        halves = [builder.call(function, pair) for pair in ([low, below], [high, above])]
+        found.append(builder.or_(*halves))
+    while len(found) > 1:
+        count = 2 * found[0].type.count
+        places = ir.Constant(ir.VectorType(_WORD, count), list(range(count)))
+        found = [
+            builder.shuffle_vector(first, second, places)
+            for first, second in zip(found[::2], found[1::2], strict=True)
+        ]
+    return found[0]
+
+
+def _compared(builder: Any, entries: tuple[int, ...], index: Any) -> Any:
+    found = _constant(entries[0])
+    for place, entry in enumerate(entries[1:], 1):
+        here = builder.icmp_unsigned("==", index, _constant(place))
+        found = builder.select(here, _constant(entry), found)
+    return found
+
+
+def table(entries: tuple[int, ...], shuffler: tuple[str, int] | None = SHUFFLER) -> Any:
+    """Make a numba function that looks up each byte, 0 to 31, among 32 unsigned bytes."""
+
+    @_lanewise
+    def look_up(builder: Any, index: Any) -> Any:
+        """Return the entries of a vector of places."""
+        if shuffler is None:
+            return _compared(builder, entries, index)
+        return _shuffled(builder, entries, index, *shuffler)
+
+    return look_up

@@ -1,6 +1,7 @@
 """The decoder against brute force, against its rule written plainly, and on hopeless frames."""
 
 import itertools
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,21 @@ def test_the_likeliest_errors_are_found_where_they_are_few() -> None:
             assert tuple(np.flatnonzero(found)) == best
 
 
+def phi(x: float) -> float:
+    return -math.log(math.tanh(x / 2))
+
+
 def doubt(size: int) -> int:
-    return max(17 - size, 4 * (12 - size), 16 * (8 - size), 0)
+    return round(min(255, 128 * phi(min(size, 31) / 4))) if size else 255
 
 
 def trust(total: int) -> int:
-    return 2 + (8 - total.bit_length()) + (8 - min(255, total + total // 2).bit_length())
+    """Sums of up to 30 one by one, up to 126 by fours, others by eights, 248 and more none."""
+    if total >= 248:
+        return 0
+    step = 1 if total < 31 else 4 if total < 127 else 8
+    middle = total // step * step + (step - 1) / 2
+    return round(4 * phi(max(0.5, middle) / 128))
 
 
 def plainly(
@@ -69,13 +79,12 @@ def plainly(
             bits = np.flatnonzero(matrix[check])
             seen = [max(-128, min(127, values[b] - told.get((check, b), 0))) for b in bits]
             least = min(127, *(abs(x) for x in seen))
-            total = min(255, sum(doubt(abs(x)) for x in seen))
+            doubts = sorted(doubt(abs(x)) for x in seen)
+            others = min(255, sum(doubts[:-1]))
+            total = min(255, others + doubts[-1])
             for bit, x in zip(bits, seen, strict=True):
                 odd = (sum(y < 0 for y in seen) - (x < 0) + int(syndrome[check])) % 2
-                if abs(x) == least:
-                    size = trust(max(0, total - doubt(least)))
-                else:
-                    size = min(least, trust(total))
+                size = trust(others) if abs(x) == least else trust(total)
                 told[check, int(bit)] = -size if odd else size
                 values[bit] = max(-128, min(127, x + told[check, int(bit)]))
         found = np.array([value < 0 for value in values])
@@ -132,7 +141,7 @@ def test_frames_do_not_depend_on_each_other() -> None:
 
 def test_reliability_falls_with_the_rate() -> None:
     values = [reliability(rate) for rate in (1e-9, 0.001, 0.01, 0.02, 0.05, 0.11, 0.4)]
-    assert values == [40, 20, 13, 11, 8, 5, 1]
+    assert values == [50, 28, 18, 16, 12, 8, 2]
 
 
 def test_circulants_must_fill_words() -> None:

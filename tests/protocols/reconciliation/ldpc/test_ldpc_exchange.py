@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ldpc_bench import rank, run, secret, unpacked
+from ldpc_bench import rank, run, secret
 
 from protocols.bits import packed_size
 from protocols.errors import MessageError, ParameterError
@@ -15,8 +15,6 @@ from protocols.reconciliation import interface, ldpc
 from protocols.reconciliation.interface import Estimate, Leak
 from protocols.reconciliation.ldpc import progress as kinds
 from protocols.reconciliation.ldpc.attempt import Attempt
-from protocols.reconciliation.ldpc.code import Code
-from protocols.reconciliation.ldpc.codes import FRAMES, family
 from protocols.secret import SecretBits
 
 Bits = npt.NDArray[np.uint8]
@@ -97,7 +95,10 @@ def told_to_random_keys(
 
 
 def test_the_leak_is_the_rank_of_what_was_disclosed() -> None:
-    """Random keys, 64 more than parities, reach the rank but for a chance of 2**-64."""
+    """Random keys, 64 more than parities, reach the rank but for a chance of 2**-64.
+
+    That the parities of whole frames are independent is tested with the codes.
+    """
     size, estimate = 4200, Estimate(300, 10000)
     alice, bob = keys(size, scattered(size, 0.03))
     key, leak, crossed = run(*both(alice, bob, estimate, 16384))
@@ -108,32 +109,6 @@ def test_the_leak_is_the_rank_of_what_was_disclosed() -> None:
     disclosed = leak.parities + leak.checks
     assert 8 * sum(len(answer) for _, answer in crossed) == disclosed
     assert rank(told_to_random_keys(size, estimate, 16384, questions, disclosed + 64)) == disclosed
-
-
-def base(code: Code) -> Bits:
-    """One bit a circulant: whether it is there."""
-    matrix = np.zeros((code.rows, code.columns), np.uint8)
-    matrix[np.repeat(np.arange(code.rows), np.diff(code.starts)), code.column] = 1
-    return matrix
-
-
-@pytest.mark.parametrize("frame", FRAMES)
-def test_the_parities_of_whole_frames_are_independent(frame: int) -> None:
-    """The rank follows from the circulants' places alone.
-
-    Circulants of a size 2**k are the elements of GF(2)[x]/(x + 1)**(2**k), a local ring whose
-    maximal ideal holds those of an even number of ones; rows over a local ring are
-    independent if their residues are. Stages are prefixes, so the last stage speaks for all.
-    """
-    for ladder in family(frame):
-        assert ladder.z & (ladder.z - 1) == 0
-        assert rank(base(ladder.finest)) == ladder.last
-
-
-def test_that_rank_is_found_by_elimination_too() -> None:
-    code = family(16384)[0].finest
-    frames = np.random.default_rng(3).integers(0, 2**64, (code.checks + 64, 256), np.uint64)
-    assert rank(unpacked(code.syndromes(frames))) == code.checks
 
 
 def test_the_leak_is_no_less_than_what_was_told_with_cascade_behind() -> None:

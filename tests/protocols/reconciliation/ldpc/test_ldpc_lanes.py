@@ -87,6 +87,40 @@ def test_operation(operation: Any, expected: Callable[[], npt.NDArray[np.int64]]
     assert (over_all_pairs(operation) == expected().astype(np.uint8).view(np.int8)).all()
 
 
+ENTRIES = tuple((97 * place + 13) % 256 for place in range(32))
+
+
+@pytest.mark.parametrize("shuffler", [lanes.SHUFFLER, None])
+def test_each_place_of_a_table_is_found_with_the_instruction_and_without(
+    shuffler: tuple[str, int] | None,
+) -> None:
+    look_up = lanes.table(ENTRIES, shuffler)
+
+    @njit
+    def place(a: Any, b: Any) -> Any:
+        return look_up(lanes.lower(a, lanes.splat(31)))
+
+    expected = np.array(ENTRIES)[np.minimum(UNSIGNED_A, 31)]
+    assert (over_all_pairs(place) == expected.astype(np.uint8).view(np.int8)).all()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "features", "name"),
+    [
+        ("x86_64", "+ssse3,+avx2", "llvm.x86.avx2.pshuf.b"),
+        ("x86_64", "+ssse3,-avx2", "llvm.x86.ssse3.pshuf.b.128"),
+        ("x86_64", "+sse2", None),
+        ("arm64", "+neon", "llvm.aarch64.neon.tbl2.v16i8"),
+        ("riscv64", "+avx2", None),
+    ],
+)
+def test_the_instruction_is_used_only_where_it_is(
+    architecture: str, features: str, name: str | None
+) -> None:
+    found = lanes._shuffler(architecture, set(features.split(",")))
+    assert (found and found[0]) == name
+
+
 def test_bits_spread_and_are_gathered_lowest_first() -> None:
     @njit
     def there(word: np.uint64, out: Bytes) -> None:
