@@ -206,7 +206,7 @@ class _Nowhere:
     def append(self, name: str, values: Any) -> None:
         pass
 
-    def deposit(self, key: Any, facts: Any) -> None:
+    def deposit(self, key: Any, facts: Any, refill_bits: int = 0) -> None:
         pass
 
 

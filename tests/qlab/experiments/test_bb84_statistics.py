@@ -86,7 +86,7 @@ def test_counts_follow_the_plan(monkeypatch):
         plan["expected"] = expected_counts(*arguments)
         return plan["expected"]
 
-    monkeypatch.setattr("qlab.experiments.bb84.experiment.expected_counts", noting)
+    monkeypatch.setattr("qlab.experiments.bb84.plan.expected_counts", noting)
     seen = Seen.of(
         7,
         slots=8_000_000,

@@ -208,7 +208,7 @@ def test_patterns_sent_twice_are_a_demonstration_without_a_key(command):
     assert "demonstration" in results["no_key"]
     assert "demonstration" in said
     assert results["fit_for_use"] is False
-    assert results["slots"] == 200_000
+    assert results["slots"] == 2 * KEYED["slots"]
     assert not keys
 
 
