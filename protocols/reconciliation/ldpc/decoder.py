@@ -116,13 +116,16 @@ class Decoder:
             raise ParameterError(f"{code.name}: circulants must be a multiple of {WIDTH}")
         z, tall = code.z, code.z + WIDTH
         self.code = code
+        order = np.argsort(code.column, kind="stable")
+        column, shift = code.column[order], code.shift[order]
+        first = np.flatnonzero(np.diff(column, prepend=-1))
+        last = np.append(first[1:], column.size) - 1
+        before = np.roll(shift, 1)
+        before[first] = shift[last]
+        turn = np.empty(column.size, np.int64)
+        turn[order] = (shift - before) % z
         seen_last = np.zeros(code.columns, np.int64)
-        seen_last[code.column] = code.shift  # of equal places the last assignment stays
-        turn = np.empty(code.column.size, np.int64)
-        seen = seen_last.copy()
-        for entry, (column, shift) in enumerate(zip(code.column, code.shift, strict=True)):
-            turn[entry] = (shift - seen[column]) % z
-            seen[column] = shift
+        seen_last[column[last]] = shift[last]
         end = (code.shift - seen_last[code.column]) % z
         back = -seen_last % z
         at = code.column.astype(np.int64) * tall
