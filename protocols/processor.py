@@ -8,7 +8,7 @@ processor it was not made for.
 from __future__ import annotations
 
 import llvmlite.binding as llvm
-from numba.core import config
+from numba.core import codegen, config
 
 __all__ = ["ARCHITECTURE", "FEATURES"]
 
@@ -16,7 +16,7 @@ __all__ = ["ARCHITECTURE", "FEATURES"]
 def _features() -> frozenset[str]:
     chosen: str | None = vars(config)["CPU_FEATURES"]
     if chosen is None:
-        chosen = llvm.get_host_cpu_features().flatten()
+        chosen = str(codegen.get_host_cpu_features())  # type: ignore[no-untyped-call]  # numba's
     return frozenset(chosen.split(","))
 
 

@@ -45,7 +45,7 @@ PRIMES = (1125899437080577, 1125899302862849)
 LARGEST = 26
 """The largest transform, as a power of two."""
 
-EXACT = ARCHITECTURE in ("aarch64", "arm64") or "+fma" in FEATURES
+EXACT = ARCHITECTURE in ("aarch64", "arm64") or {"+fma", "+avx"} <= FEATURES
 """Whether the processor has the instruction; without it these kernels would crawl."""
 
 _BLOCK = 15

@@ -1,8 +1,8 @@
 """Evaluation and interpolation of long polynomials over GF(2), on one or more threads.
 
 Coefficients are bits, 64 in a word, lowest first. Work is cut so that most of it stays in the
-cache: rows of 2**16 coefficients (8 KiB), blocks of 2**15 words (256 KiB), and strips of the
-same size that hold a few words of every row.
+cache: rows of 2**16 coefficients (8 KiB), blocks of 2**15 words (256 KiB), and strips that hold a
+few words of every row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
+import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from llvmlite import ir
 from numba import njit
 
 from protocols import clmul as module
@@ -55,3 +57,33 @@ def test_the_instruction_is_used_only_where_it_is(
     architecture: str, features: str, instruction: str | None
 ) -> None:
     assert module._instruction(architecture, set(features.split(","))) == instruction
+
+
+@pytest.mark.parametrize(
+    ("triple", "features", "instruction", "mnemonic"),
+    [
+        ("aarch64-linux-gnu", "+neon,+aes", "llvm.aarch64.neon.pmull64", "pmull"),
+        ("arm64-apple-darwin", "+neon,+aes", "llvm.aarch64.neon.pmull64", "pmull"),
+        ("x86_64-linux-gnu", "+pclmul", "llvm.x86.pclmulqdq", "pclmulqdq"),
+        ("aarch64-linux-gnu", "+neon", None, "umulh"),
+    ],
+)
+def test_every_architecture_gets_its_instruction(
+    monkeypatch: pytest.MonkeyPatch,
+    triple: str,
+    features: str,
+    instruction: str | None,
+    mnemonic: str,
+) -> None:
+    """Compiled for it, not run."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    monkeypatch.setattr(module, "INSTRUCTION", instruction)
+    code = ir.Module()
+    code.triple = triple
+    word = ir.IntType(64)
+    function = ir.Function(code, ir.FunctionType(ir.IntType(128), [word, word]), "product")
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.ret(module.build_product(builder, *function.args))
+    machine = llvm.Target.from_triple(triple).create_target_machine(features=features)
+    assert mnemonic in machine.emit_assembly(llvm.parse_assembly(str(code)))
