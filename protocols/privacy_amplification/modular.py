@@ -10,7 +10,7 @@ Packed bits are read as an integer whose first bit is the most significant. Long
 convolutions of digits of w bits, see `residues`. Only the bits from n − 1 to L count: products
 of digits above them are left out or wrap around to places below them. So the convolution is
 shorter than the product, and what is carried into the bits that count is known but for a
-bound. Where the carry would depend on the rest, which for a random seed happens once in 2**76
+bound. Where the carry would depend on the rest, which for a random seed happens once in 2**80
 hashes or so, and for short keys, GMP multiplies.
 """
 

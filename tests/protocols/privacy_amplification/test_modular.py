@@ -110,7 +110,9 @@ def test_every_convolution_is_right_where_it_counts(n: int, fraction: float) -> 
     assert first * digit <= n - 1
     assert theirs <= 2**m
     assert ours + theirs - 2 - 2**m < first  # the last that wraps around
-    assert first == 0 or (ours + 1) << (digit + 1) < 2**64
+    carried = (ours + 1) << (digit + 1)
+    assert first == 0 or carried < 2**64
+    assert first == 0 or carried << 80 <= 1 << (n - 1 - first * digit)  # mostly certain
 
 
 def test_the_primes_and_their_roots() -> None:
