@@ -11,6 +11,8 @@ from protocols.errors import ParameterError
 
 __all__ = ["Answers", "Detections", "ExpectedCounts", "Pulses", "Settings", "expected"]
 
+_MOST_COUNTS = 2**53  # as in the finite-key analysis
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -124,7 +126,8 @@ def expected(found: Answers, settings: Settings, block: Detections | Pulses) -> 
     Raises
     ------
     ParameterError
-        Nothing is detected, so that no number of pulses fills a block of detections.
+        Nothing is detected, so that no number of pulses fills a block of detections; or
+        more than can be analysed.
     """
     alice, bob = settings.p_z
     gains = [p * q for p, q in zip(settings.probabilities, found.gains, strict=True)]
@@ -134,6 +137,8 @@ def expected(found: Answers, settings: Settings, block: Detections | Pulses) -> 
         raise ParameterError("nothing is detected over this link")
     pulses = block.pulses(sifted)
     z, x = pulses * alice * bob, pulses * (1 - alice) * (1 - bob)
+    if max(z, x) * sum(gains) > _MOST_COUNTS:
+        raise ParameterError(f"a block of more than {_MOST_COUNTS:.2g} detections is too large")
     return ExpectedCounts(
         pulses,
         tuple(z * q for q in gains),

@@ -18,6 +18,8 @@ from protocols.errors import ParameterError
 
 __all__ = ["Arm", "DetectorLink", "Link", "YieldLink"]
 
+_MOST_SLOTS = 1e6  # of dead time: they are gone through one by one
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -175,6 +177,8 @@ class DetectorLink:
             raise ParameterError("the receiver's loss and the dark counts are not negative")
         if not (self.window_s * self.slot_rate_hz <= 1 + 1e-9):
             raise ParameterError("the window is longer than a slot")
+        if not (self.dead_time_s + 12 * self.detector_jitter_s) * self.slot_rate_hz < _MOST_SLOTS:
+            raise ParameterError("the dead time is longer than a million slots")
         self.channel(0.0)
 
     def loss_db(self, distance_km: float) -> float:

@@ -65,6 +65,7 @@ _SIZE = click.FloatRange(min=1.0)
 @click.option("--link", "name", metavar="NAME", help="A published link: gys, lim2014.")
 @click.option(
     "--station",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     help="A station by its table [bb84]; the simulated bench if no link is named.",
 )
@@ -112,7 +113,13 @@ _SIZE = click.FloatRange(min=1.0)
     help="Change the description, such as link.misalignment=0.02.",
 )  # fmt: skip
 @click.option("--show", is_flag=True, help="Print the description as TOML and compute nothing.")
-@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw the curves.")
+@click.option(
+    "--plot",
+    "picture",
+    metavar="PNG",
+    type=click.Path(path_type=Path),
+    help="Draw the curves (.png, .pdf or .svg).",
+)
 @click.option("--force", is_flag=True, help="Replace an existing picture.")
 @json_option
 def rate(

@@ -188,6 +188,8 @@ def test_the_largest_positive_argument() -> None:
         lambda: replace(GYS, excess_loss_db=-1.0),
         lambda: replace(GYS, dead_time_s=math.inf),
         lambda: replace(BENCH, window_s=2e-7),
+        lambda: replace(BENCH, dead_time_s=1.0),
+        lambda: replace(BENCH, detector_jitter_s=math.inf),
         lambda: replace(BENCH, window_s=0.0),
         lambda: replace(BENCH, detector_efficiency=math.nan),
         lambda: replace(BENCH, receiver_loss_db=-3.0),

@@ -341,6 +341,7 @@ def test_fixed_settings_have_their_reach() -> None:
         lambda: Settings((0.5, math.nan), (0.5, 0.5), (0.5, 0.5)),
         lambda: Settings((0.5, 0.1), (0.5, 0.5), (0.5, 1.0)),
         lambda: Detections(0),
+        lambda: predict(bench_case(OneDecoy(), 1e17), 5.0, ONE),
         lambda: Detections(math.inf),
         lambda: Pulses(math.nan),
         lambda: EpsPerBit(0.0),

@@ -250,6 +250,8 @@ def test_no_key_is_said_with_its_exit_code(rate, mine, tmp_path):
         (("--efficiency", "0.9"), "0.9 is outside 1 to 10"),
         (("--block", "0.5"), "not in the range"),
         (("--block", "inf"), "at least 1 pulse or detection"),
+        (("--block", "1e17"), "is too large"),
+        (("--loss", "1e999"), "as inf dB would be"),
         (("--set", "nonsense"), "is no change"),
         (("--set", "link.misalignment=x"), "is no change"),
         (("--set", "title.x=1"), "is no change"),
