@@ -159,7 +159,7 @@ def test_any_errors_end_equal_or_refused(
         assert account.secret_bits == account.net_secret_bits == 0
 
 
-@pytest.mark.parametrize("method", ["ldpc-16k", "ldpc-64k", "ldpc", "auto"])
+@pytest.mark.parametrize("method", ["ldpc-16k", "ldpc-64k", "ldpc", "auto", "cascade-yanetal"])
 @pytest.mark.parametrize("pattern", ["spread", "bursts", "one way"])
 def test_long_blocks_end_equal_by_any_method(method: str, pattern: str) -> None:
     bits = 280_000
@@ -176,7 +176,8 @@ def test_long_blocks_end_equal_by_any_method(method: str, pattern: str) -> None:
     account = line.bob.result
     assert account.reason is None and line.alice.key == line.bob.key
     assert account.errors == np.count_nonzero(alice != bob)
-    assert account.reconciliation == {"ldpc-16k": "ldpc-16k"}.get(method, "ldpc-64k")
+    chosen = {"auto": "cascade", "ldpc": "ldpc-64k"}
+    assert account.reconciliation == chosen.get(method, method)
     assert account == line.alice.result
 
 
