@@ -11,7 +11,7 @@ from protocols.reconciliation.ldpc.side import Frames, Side
 
 __all__ = ["Attempt"]
 
-_FIRST, _AGAIN, _HARD = 30, 60, 200
+_FIRST, _AGAIN, _HARD = 30, 40, 200
 """Iterations of the first attempt, of those in blind rounds, and of the last."""
 
 

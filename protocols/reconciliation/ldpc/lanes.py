@@ -222,8 +222,8 @@ def pick_equal(builder: Any, a: Any, b: Any, same: Any, other: Any) -> Any:
 @_lanewise
 def with_sign(builder: Any, magnitude: Any, sign: Any) -> Any:
     """Return magnitudes of 0 to 127, negated where `sign` is negative."""
-    mask = builder.ashr(sign, _constant(7))
-    return builder.sub(builder.xor(magnitude, mask), mask)
+    negative = builder.icmp_signed("<", sign, _constant(0))
+    return builder.select(negative, builder.sub(_constant(0), magnitude), magnitude)
 
 
 @_lanewise
