@@ -19,7 +19,7 @@ from protocols.reconciliation.cascade.kernels import (
 from protocols.reconciliation.cascade.search import (
     CORRECTED,
     COUNT,
-    HALVES,
+    LONG,
     ODD,
     Frames,
     advance,
@@ -38,14 +38,14 @@ class Attempt:
         Bob's bits, sliced; corrected in place.
     lanes : int
         Frames of a group; the last may have fewer.
-    weight : uint8 array, frames × places
-        Zero for bits known one by one; changed in place.
+    known : list of (frame, place)
+        Bits that are zero in both keys.
     forest : Forest
     whole : int
         Passes whose last block does not follow from the frames' parities: 1 in the first
         attempt, 0 later.
     total : uint8 array, frames
-        Whether each frame's parity differs; filled in where `whole` is 1.
+        Whether each frame's parity differs; filled in where `whole` is 1, else taken from.
     workers : Workers
     """
 
@@ -53,13 +53,13 @@ class Attempt:
         self,
         words: Words,
         lanes: int,
-        weight: Octets,
+        known: list[tuple[int, int]],
         forest: Forest,
         whole: int,
         total: Octets,
         workers: Workers,
     ) -> None:
-        frames, row = len(weight), words_per_frame(words.shape[1])
+        frames, row = total.size, words_per_frame(words.shape[1])
         counts = tuple(int(n) - 1 for n in np.diff(forest.first))
         passes, blocks = forest.scale.size, int(np.diff(forest.first).max())
         self._forest = forest
@@ -71,13 +71,16 @@ class Attempt:
         self._words = words
         self._frames = Frames(
             first=first_frames(frames, lanes),
-            rows=np.zeros((frames, passes, row, 3), np.uint64),
+            rows=np.zeros((passes, frames, row, 3), np.uint64),
             odd=np.zeros(marks, np.uint64),
             cut=np.zeros(marks, np.uint64),
             tally=np.zeros((frames, ODD + dense_passes(counts)), np.int64),
-            weight=weight,
+            weight=np.full((frames, words.shape[1]), 255, np.uint8),
             active=np.empty((frames, blocks, 3), np.int32),
+            chances=np.empty((frames, blocks, LONG), np.uint8),
         )
+        for frame, place in known:
+            self._frames.weight[frame, forest.inverse[place, 0]] = 0
         self._counts = self._frames.tally[:, COUNT]
         widest = int(np.diff(self._frames.first).max())
         self._out = np.empty((self._groups, widest * (5 + 3 * blocks)), np.uint8)
@@ -87,18 +90,6 @@ class Attempt:
     def opened(self) -> int:
         """Parities that opening discloses."""
         return len(self._frames.weight) * self._each
-
-    @property
-    def odd_share(self) -> tuple[int, int]:
-        """Blocks that differ, and their number, of the passes that have most blocks."""
-        tally, first = self._frames.tally, self._forest.first
-        most = int(first[1]) - 1
-        odd, blocks = int(tally[:, ODD].sum()), len(tally) * most
-        if most == 2:
-            bits = np.unpackbits(tally[:, HALVES].astype("<u4").view(np.uint8))
-            odd += int(bits.sum())
-            blocks += len(tally) * (first.size - 2)
-        return odd, blocks
 
     @property
     def corrected(self) -> int:
@@ -130,7 +121,7 @@ class Attempt:
                 here = slice(forest.first[p], forest.first[p + 1])
                 sums(words, forest.order[p], forest.starts[here], ours[here])
                 if p < self._frames.tally.shape[1] - ODD:
-                    arrange(words, forest.order[p], self._frames.rows[members, p, :, 0])
+                    arrange(words, forest.order[p], self._frames.rows[p, members, :, 0])
             part = octets[offset[group] : offset[group + 1]]
             compare(self._frames, forest, group, ours, self._whole, self._total, part)
 
@@ -157,8 +148,6 @@ class Attempt:
         if size.min() < 0:
             raise MessageError("the parities told contradict each other")
         if not size.any():
-            self._total[:] = 0
-            self._workers.each(self._finish, self._groups)
             return None
         parts = (
             int(n).to_bytes(4, "big") + out[:n].tobytes()
@@ -166,12 +155,17 @@ class Attempt:
         )
         return b"".join(parts)
 
-    def _finish(self, group: int) -> None:
-        """Put the corrected bits back."""
-        members = slice(self._frames.first[group], self._frames.first[group + 1])
-        words = self._words[group]
-        slice_rows(self._frames.rows[members, 0, :, 0], words)
-        words[:] = words[self._forest.inverse[:, 0]]
+    def finish(self) -> None:
+        """Put the corrected bits back, and say whose parity differs still."""
+        first = self._frames.first
+        self._total ^= (self._frames.tally[:, CORRECTED] & 1).astype(np.uint8)
+
+        def work(group: int) -> None:
+            words = self._words[group]
+            slice_rows(self._frames.rows[0, first[group] : first[group + 1], :, 0], words)
+            words[:] = words[self._forest.inverse[:, 0]]
+
+        self._workers.each(work, self._groups)
 
 
 def _octets(data: bytes, size: int) -> Octets:

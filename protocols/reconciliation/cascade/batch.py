@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
@@ -30,12 +29,10 @@ __all__ = ["Batch"]
 
 Chosen = npt.NDArray[np.int64]
 
-_CONFIRMING = (2,) * 16
+_CONFIRMING: tuple[int, ...] = (2,) * 16
 """Passes of a retry that looks for the last few errors."""
 
 _RETRIES = 3
-_OVERFULL = 3.0
-"""Errors a block of the first pass beyond which the passes are chosen anew."""
 
 
 class Batch:
@@ -89,9 +86,7 @@ class Batch:
         self._checker = checker
         self._workers = workers
         self._attempt = 0
-        self._weight = np.full((self._frames, self._places), 255, np.uint8)
-        for group, lane, place in padding:
-            self._weight[group * lanes + lane, place] = 0
+        self._padding = [(group * lanes + lane, place) for group, lane, place in padding]
         self._corrected = 0
         self._total = np.zeros(self._frames, np.uint8)
         self._rank = rank
@@ -108,34 +103,27 @@ class Batch:
     def run(self) -> Generator[bytes, bytes, None]:
         """Ask until all frames agree or are disclosed; yields questions, takes answers."""
         chosen = np.arange(self._frames)
-        failures = 0
-        counts = self._counts()
-        while self._attempt < q.MAX_ATTEMPTS:
-            if (yield from self._try(chosen, counts)):
-                if failures == 0:
-                    chosen = yield from self._check_groups()
-                    self.failed = chosen.size
-                else:
-                    chosen = yield from self._check_frames(chosen)
-                failures += 1
-                if not chosen.size:
-                    return
-                if failures > _RETRIES:
-                    break
-                self._rate = max(self._rate, self.rate)
-            else:
-                self._rate *= 4
-            few = failures == 1 and 2 * chosen.size <= self._frames and self._places > 8
-            counts = _CONFIRMING if few else self._counts()
-        yield from self._disclose(chosen)
+        yield from self._try(chosen, self._counts())
+        chosen = yield from self._check_groups()
+        self.failed = chosen.size
+        for _ in range(_RETRIES):
+            if not chosen.size:
+                return
+            counts = _CONFIRMING
+            if self.rate > 2 * self._rate or self._places <= 8:
+                self._rate = min(2 * self.rate, 0.25)
+                counts = self._counts()
+            yield from self._try(chosen, counts)
+            chosen = yield from self._check_frames(chosen)
+        if chosen.size:
+            yield from self._disclose(chosen)
 
     def _counts(self) -> tuple[int, ...]:
         return block_counts(self._variant, self._rate, self._places)
 
-    def _try(self, chosen: Chosen, counts: tuple[int, ...]) -> Generator[bytes, bytes, bool]:
-        """Attempt the chosen frames; return False where the blocks were far too long."""
+    def _try(self, chosen: Chosen, counts: tuple[int, ...]) -> Generator[bytes, bytes, None]:
+        """Attempt the chosen frames."""
         forest = self._plant(counts, self._attempt, self._rate)
-        weight = self._weight[chosen][:, forest.order[0]]
         total = self._total[chosen]
         if self._attempt == 0:
             head, words, lanes = q.START, self._words, self._lanes
@@ -143,16 +131,14 @@ class Batch:
             head, lanes = q.RETRY + q.mark(chosen, self._frames), LANES
             words = gather(self._words, self._lanes, chosen)
         whole = int(self._attempt == 0)
-        work = Attempt(words, lanes, weight, forest, whole, total, self._workers)
+        known = [(int(np.searchsorted(chosen, f)), i) for f, i in self._padding if f in chosen]
+        work = Attempt(words, lanes, known, forest, whole, total, self._workers)
         first = self._attempt == 0
         self._attempt += 1
         work.open((yield head + q.encode_counts(counts)))
         if self._rank is not None:
             self._rank.add_blocks(forest, whole)
         self._count_parities(work.opened)
-        self._total[chosen] = total
-        if counts != _CONFIRMING and _overfull(*work.odd_share) and 4 * self._rate < 0.3:
-            return False
         question = work.advance(b"")
         while question is not None:
             answer = yield q.NODES + question
@@ -160,12 +146,11 @@ class Batch:
                 self._rank.add_cuts(forest, question[4:])
             self._count_parities(work.asked)
             question = work.advance(answer)
-        self._weight[chosen] = weight[:, forest.inverse[:, 0]]
+        work.finish()
         self._total[chosen] = total
         self._corrected += work.corrected
         if not first:
             scatter(self._words, self._lanes, chosen, words)
-        return True
 
     def _check_groups(self) -> Generator[bytes, bytes, Chosen]:
         """Return the frames that failed."""
@@ -216,9 +201,3 @@ class Batch:
             checks=leak.checks + checks,
             frames=leak.frames + frames,
         )
-
-
-def _overfull(odd: int, blocks: int) -> bool:
-    """Return whether blocks clearly hold more than `_OVERFULL` errors each."""
-    share = odd / blocks - 1 / math.sqrt(blocks)
-    return share > (1 - math.exp(-2 * _OVERFULL)) / 2

@@ -54,8 +54,8 @@ START, RETRY, NODES, GROUP_CHECKS, FRAME_CHECKS, WHOLE = (bytes([kind]) for kind
 BATCH = 16
 """Groups of frames that are treated together: it bounds memory, and round trips per bit."""
 
-MAX_ATTEMPTS = 16
-"""Attempts at a batch, those included that end when the blocks prove too long."""
+MAX_ATTEMPTS = 8
+"""Attempts at a batch that Alice allows."""
 
 GROUP_CHECK_BITS = 64
 FRAME_CHECK_BITS = 32

@@ -31,8 +31,10 @@ Halves = npt.NDArray[np.uint32]
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_LONG = 16  # ranges up to this length are cut by their bits' chances, longer ones in half
 _NONE = -(1 << 20)
+
+LONG = 16
+"""Ranges up to this length are cut by the chances of their bits, longer ones in half."""
 
 # columns of `Frames.tally`
 COUNT, PASS, CORRECTED, HALVES, BUILT, ODD = range(6)
@@ -45,8 +47,8 @@ class Frames(NamedTuple):
     ----------
     first : int64 array, groups + 1
         Each group's first frame.
-    rows : uint64 array, frames × passes × words × 3
-        By frame, in each pass's order: his bits, which cuts are known, and where the parity
+    rows : uint64 array, passes × frames × words × 3
+        In each pass's order, by frame: his bits, which cuts are known, and where the parity
         up to the cut differs from Alice's.
     odd, cut : uint64 array, frames × words
         Blocks that differ, and blocks with known cuts, in the order of the forest's `starts`;
@@ -59,6 +61,8 @@ class Frames(NamedTuple):
         How likely each bit is wrong, in the first pass's order; 0 for one that is known.
     active : int32 array, frames × blocks × 3
         Ranges under search and the cut asked for in each.
+    chances : uint8 array, frames × blocks × `LONG`
+        How likely each bit is wrong in those that are no longer than `LONG`.
     """
 
     first: Integers
@@ -68,6 +72,7 @@ class Frames(NamedTuple):
     tally: Integers
     weight: Octets
     active: Active
+    chances: Octets
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -77,10 +82,10 @@ def _parity(rows: Words, frame: Int, p: Int, a: Int, b: Int) -> np.uint64:
     head = _ALL << np.uint64(a & 63)
     tail = _ALL >> np.uint64(63 - ((b - 1) & 63))
     if low == high:
-        return ones(rows[frame, p, low, 0] & head & tail) & _ONE
-    total = (rows[frame, p, low, 0] & head) ^ (rows[frame, p, high, 0] & tail)
+        return ones(rows[p, frame, low, 0] & head & tail) & _ONE
+    total = (rows[p, frame, low, 0] & head) ^ (rows[p, frame, high, 0] & tail)
     for w in range(low + 1, high):
-        total ^= rows[frame, p, w, 0]
+        total ^= rows[p, frame, w, 0]
     return ones(total) & _ONE
 
 
@@ -90,10 +95,10 @@ def _toggle(rows: Words, frame: Int, p: Int, at: Int, end: Int) -> None:
     mask = _ALL << np.uint64(at & 63) << _ONE
     last = (end - 1) >> 6
     for w in range(at >> 6, last):
-        rows[frame, p, w, 2] ^= rows[frame, p, w, 1] & mask
+        rows[p, frame, w, 2] ^= rows[p, frame, w, 1] & mask
         mask = _ALL
     mask &= _ALL >> np.uint64(63 - ((end - 1) & 63))
-    rows[frame, p, last, 2] ^= rows[frame, p, last, 1] & mask
+    rows[p, frame, last, 2] ^= rows[p, frame, last, 1] & mask
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -122,7 +127,7 @@ def _flip(
         new = odd[frame, word] ^ bit
         odd[frame, word] = new
         tally[frame, ODD + p] += 1 if new & bit else -1
-        rows[frame, p, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
+        rows[p, frame, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
         if cut[frame, word] & bit:
             _toggle(rows, frame, p, at, np.int64(starts[block + 1]))
     built = np.uint64(tally[frame, BUILT])
@@ -131,7 +136,7 @@ def _flip(
         built &= built - _ONE
         at = np.int64(inverse[place, late])
         block = first[late] + (at * scale[late] >> 32)
-        rows[frame, late, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
+        rows[late, frame, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
         _toggle(rows, frame, late, at, np.int64(starts[block + 1]))
 
 
@@ -140,8 +145,8 @@ def _build(rows: Words, origin: Places, frame: Int, p: Int) -> None:
     """Fill in Bob's bits in the order of a pass."""
     for i in range(origin.shape[1]):
         at = np.int64(origin[p, i])
-        bit = (rows[frame, 0, at >> 6, 0] >> np.uint64(at & 63)) & _ONE
-        rows[frame, p, i >> 6, 0] |= bit << np.uint64(i & 63)
+        bit = (rows[0, frame, at >> 6, 0] >> np.uint64(at & 63)) & _ONE
+        rows[p, frame, i >> 6, 0] |= bit << np.uint64(i & 63)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -156,20 +161,16 @@ def _spread(weight: Octets, table: Octets, frame: Int, a: Int, b: Int) -> None:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _choose(
-    weight: Octets, origin: Places, chances: Octets, frame: Int, p: Int, a: Int, b: Int
-) -> Int:
-    """Return where to cut an odd range: in the middle of the chances of its bits.
+def _narrow(
+    weight: Octets, origin: Places, frame: Int, p: Int, a: Int, b: Int
+) -> tuple[Int, Int, bool]:
+    """Drop halves of a range whose bits are all known, until both have others or it is short.
 
-    Returns −1 − i when place i alone can be wrong, and `_NONE` when none can.
+    Of a range of more than 64 bits that is not worth looking for.
     """
-    if p == 0:
-        unknown = 0
-        for i in range(a, b):
-            unknown += weight[frame, i] != 0
-        if unknown == b - a and unknown > 1:
-            return (a + b + 1) >> 1
-    while b - a > _LONG:
+    if b - a > 4 * LONG:
+        return a, b, True
+    while b - a > LONG:
         middle = (a + b + 1) >> 1
         left = a
         while left < middle and weight[frame, origin[p, left]] == 0:
@@ -178,32 +179,39 @@ def _choose(
         while right >= middle and weight[frame, origin[p, right]] == 0:
             right -= 1
         if left < middle <= right:
-            return middle
+            return a, b, True
         if left == middle:
             a = middle
         else:
             b = middle
+    return a, b, False
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _choose(chances: Octets, frame: Int, slot: Int, length: Int) -> Int:
+    """Return where to cut a short range whose chances are in `slot`, counted from its start.
+
+    Returns −1 − i when bit i alone can be wrong, and `_NONE` when none can.
+    """
     total = np.int64(0)
-    for place in range(a, b):
-        chance = weight[frame, origin[p, place]]
-        chances[place - a] = chance
-        total += np.int64(chance)
+    for i in range(length):
+        total += np.int64(chances[frame, slot, i])
     if total == 0:
         return _NONE
     before, i = np.int64(0), 0
-    while 2 * (before + np.int64(chances[i])) <= total:
-        before += np.int64(chances[i])
+    while 2 * (before + np.int64(chances[frame, slot, i])) <= total:
+        before += np.int64(chances[frame, slot, i])
         i += 1
-    here = np.int64(chances[i])
+    here = np.int64(chances[frame, slot, i])
     if here == total:
-        return -1 - a - i
+        return -1 - i
     # The middle of the chances lies in bit i: cut before or behind it, whichever is nearer.
     if before and (before + here == total or total - 2 * before <= 2 * (before + here) - total):
-        return a + i
+        return i
     i += 1
-    while chances[i] == 0:
+    while chances[frame, slot, i] == 0:
         i += 1
-    return a + i
+    return i
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -214,8 +222,8 @@ def _shortest(rows: Words, frame: Int, p: Int, a: Int, b: Int) -> tuple[Int, Int
     start: Int = a
     before = _ZERO
     for word in range(a >> 6, ((b - 1) >> 6) + 1):
-        known = rows[frame, p, word, 1]
-        differs = rows[frame, p, word, 2]
+        known = rows[p, frame, word, 1]
+        differs = rows[p, frame, word, 2]
         if word == a >> 6:
             known &= _ALL << np.uint64(a & 63)
         while known:
@@ -248,7 +256,7 @@ def compare(
     `ours` are Bob's as of `sums`, `data` Alice's as written by `blocks`; `total` is whether
     each frame's parity differs, filled in where `whole` is not 0.
     """
-    _, _, odd, _, tally, weight, _ = frames
+    _, _, odd, _, tally, weight, _, _ = frames
     first, starts, origin = forest.first, forest.starts, forest.origin
     at = 0
     begin = frames.first[group]
@@ -308,9 +316,8 @@ def advance(
     the number of cuts less one, and each cut's distance from the one before, less one; the
     latter two in groups of seven bits.
     """
-    group_first, rows, odd, cut, tally, weight, active = frames
+    group_first, rows, odd, cut, tally, weight, active, chances = frames
     scale, first, starts, order, inverse, origin, half, table = forest
-    chances = np.empty(_LONG, np.uint8)
     dense = tally.shape[1] - ODD
     for group in range(start, stop):
         at = 8 * offset[group]
@@ -321,6 +328,7 @@ def advance(
             left = tally[frame, COUNT]
             answered = True
             block: Int = 0
+            long = False
             while True:
                 kept = 0
                 i = 0
@@ -335,21 +343,26 @@ def advance(
                         at += 1
                         differs ^= _parity(rows, frame, p, begin, middle)
                         word, shift = middle >> 6, np.uint64(middle & 63)
-                        rows[frame, p, word, 1] |= _ONE << shift
-                        rows[frame, p, word, 2] |= differs << shift
+                        rows[p, frame, word, 1] |= _ONE << shift
+                        rows[p, frame, word, 2] |= differs << shift
                         if p < dense:
                             cut[frame, block >> 6] |= _ONE << np.uint64(block & 63)
                         if a > begin:
-                            differs ^= (rows[frame, p, a >> 6, 2] >> np.uint64(a & 63)) & _ONE
+                            differs ^= (rows[p, frame, a >> 6, 2] >> np.uint64(a & 63)) & _ONE
                         if p == 0:
                             if differs:
                                 _spread(weight, table, frame, middle, b)
                             else:
                                 _spread(weight, table, frame, a, middle)
+                        low = a
+                        fresh = b - a > LONG
                         if differs:
                             b = middle
                         else:
                             a = middle
+                        if not fresh:
+                            for k in range(b - a):
+                                chances[frame, kept, k] = chances[frame, i, a - low + k]
                     else:
                         if p < dense:
                             word_left = odd[frame, block >> 6] >> np.uint64(block & 63)
@@ -360,24 +373,34 @@ def advance(
                         a, b = np.int64(starts[block]), np.int64(starts[block + 1])
                         a, b = _shortest(rows, frame, p, a, b)
                         block += 1
+                        fresh = True
                     i += 1
-                    middle = _choose(weight, origin, chances, frame, p, a, b)
-                    if middle >= 0:
-                        active[frame, kept, 0] = a
-                        active[frame, kept, 1] = b
-                        active[frame, kept, 2] = middle
-                        kept += 1
-                    elif middle == _NONE:
-                        size[group] = -1
-                        return
+                    if fresh:
+                        a, b, long = _narrow(weight, origin, frame, p, a, b)
+                        if not long:
+                            for k in range(b - a):
+                                chances[frame, kept, k] = weight[frame, origin[p, a + k]]
+                    if fresh and long:
+                        middle = (a + b + 1) >> 1
                     else:
-                        place = np.int64(order[p, -1 - middle])
-                        _flip(
-                            rows, odd, cut, tally, weight, scale, first, starts, inverse, half,
-                            frame, place,
-                        )  # fmt: skip
-                        if p == 0:
-                            _spread(weight, table, frame, a, b)
+                        middle = _choose(chances, frame, kept, b - a)
+                        if middle == _NONE:
+                            size[group] = -1
+                            return
+                        if middle < 0:
+                            place = np.int64(order[p, a - 1 - middle])
+                            _flip(
+                                rows, odd, cut, tally, weight, scale, first, starts, inverse, half,
+                                frame, place,
+                            )  # fmt: skip
+                            if p == 0:
+                                _spread(weight, table, frame, a, b)
+                            continue
+                        middle += a
+                    active[frame, kept, 0] = a
+                    active[frame, kept, 1] = b
+                    active[frame, kept, 2] = middle
+                    kept += 1
                 if kept:
                     break
                 answered = False
