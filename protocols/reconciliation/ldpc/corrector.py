@@ -60,6 +60,11 @@ class LdpcCorrector:
         """What has been disclosed so far; the same on both sides after each answer."""
         return self._side.progress.leak(self._cascade.leak if self._cascade is not None else Leak())
 
+    @property
+    def two_way(self) -> bool:
+        """Whether frames were given over to Cascade, whose questions tell where errors are."""
+        return self._cascade is not None
+
     def question(self) -> bytes | None:
         """Return the next question, or None when there is nothing left to ask.
 
