@@ -165,7 +165,7 @@ def _bits(octets: _Octets, place: int, count: int) -> np.uint64:
 def _fill(octets: _Octets, shift: int, count: int, digit: int, out: Residues) -> None:
     for i in range(-(-count // digit)):
         wanted = min(digit, count - digit * i)
-        out[i] = _bits(octets, shift + digit * i, wanted)
+        out[i] = np.int64(_bits(octets, shift + digit * i, wanted))
 
 
 def _digits(octets: _Octets, shift: int, count: int, digit: int, size: int) -> Residues:
@@ -234,8 +234,8 @@ def _carry(
         x += p1 if x < 0 else 0.0
         t = reduced(two[i], p2, 1 / p2) - x
         t = reduced(times(t, inverse, inverse / p2, p2), p2, 1 / p2)
-        top, bottom = _wide(np.uint64(t + p2 if t < 0 else t))
-        top, bottom = _add(top, bottom, np.uint64(x))
+        top, bottom = _wide(np.uint64(np.int64(t + p2 if t < 0 else t)))
+        top, bottom = _add(top, bottom, np.uint64(np.int64(x)))
         wanted = min(digit, width - digit * i)
         top, bottom = _add(top, bottom, _bits(seed, shift + digit * i, wanted))
         high, low = _add(high + top, low, bottom)

@@ -48,8 +48,8 @@ LARGEST = 26
 EXACT = ARCHITECTURE in ("aarch64", "arm64") or {"+fma", "+avx"} <= FEATURES
 """Whether the processor has the instruction; without it these kernels would crawl."""
 
-_BLOCK = 15
-"""Levels below this power of two stay in the cache."""
+_BLOCK, _PART = 1 << 14, 1 << 10
+"""Values that stay in the second and in the first cache."""
 
 _intrinsic: Any = intrinsic  # typed as what numba calls, not as what kernels call
 
@@ -161,6 +161,71 @@ def _last(x: Residues, first: int, last: int, table: Residues, p: float, inward:
 
 
 @njit(cache=True, nogil=True)
+def _quarter(
+    x0: Residues, x1: Residues, x2: Residues, x3: Residues, c: float, d: float, e: float, p: float
+) -> None:
+    """Take two levels at once: c for the first, d and e for its halves."""
+    reciprocal = 1 / p
+    cp, dp, ep = c * reciprocal, d * reciprocal, e * reciprocal
+    for i in range(x0.size):
+        a2, a3 = times(x2[i], c, cp, p), times(x3[i], c, cp, p)
+        a0, a1 = reduced(x0[i], p, reciprocal), reduced(x1[i], p, reciprocal)
+        b1, b3 = times(a1 + a3, d, dp, p), times(a1 - a3, e, ep, p)
+        b0, b2 = reduced(a0 + a2, p, reciprocal), reduced(a0 - a2, p, reciprocal)
+        x0[i], x1[i], x2[i], x3[i] = b0 + b1, b0 - b1, b2 + b3, b2 - b3
+
+
+@njit(cache=True, nogil=True)
+def _join_quarters(
+    x0: Residues, x1: Residues, x2: Residues, x3: Residues, c: float, d: float, e: float, p: float
+) -> None:
+    """Undo `_quarter`."""
+    reciprocal = 1 / p
+    cp, dp, ep = c * reciprocal, d * reciprocal, e * reciprocal
+    for i in range(x0.size):
+        b0, b1, b2, b3 = x0[i] + x1[i], x0[i] - x1[i], x2[i] + x3[i], x2[i] - x3[i]
+        a1, a3 = times(b1, d, dp, p), times(b3, e, ep, p)
+        a0, a2 = reduced(b0, p, reciprocal), reduced(b2, p, reciprocal)
+        x0[i], x1[i] = reduced(a0 + a2, p, reciprocal), reduced(a1 + a3, p, reciprocal)
+        x2[i], x3[i] = times(a0 - a2, c, cp, p), times(a1 - a3, c, cp, p)
+
+
+@njit(cache=True, nogil=True)
+def _down(x: Residues, at: int, size: int, end: int, table: Residues, p: float) -> None:
+    """Take the levels of the block at `at` down to blocks of size `end`."""
+    stop = at + size
+    while size > end:
+        half, quarter = size >> 1, size >> 2
+        for start in range(at, stop, size):
+            block = start // size
+            x0, x1 = x[start : start + half], x[start + half : start + size]
+            if half == end:
+                _halve(x0, x1, table[block], p, 1 / p)
+            else:
+                c, d, e = table[block], table[2 * block], table[2 * block + 1]
+                _quarter(x0[:quarter], x0[quarter:], x1[:quarter], x1[quarter:], c, d, e, p)
+        size = half if half == end else quarter
+
+
+@njit(cache=True, nogil=True)
+def _up(x: Residues, at: int, size: int, end: int, table: Residues, p: float) -> None:
+    """Undo `_down`."""
+    stop = at + size
+    while end < size:
+        whole = min(size, 4 * end)
+        half, quarter = whole >> 1, whole >> 2
+        for start in range(at, stop, whole):
+            block = start // whole
+            x0, x1 = x[start : start + half], x[start + half : start + whole]
+            if half == end:
+                _join(x0, x1, table[block], p, 1 / p)
+            else:
+                c, d, e = table[block], table[2 * block], table[2 * block + 1]
+                _join_quarters(x0[:quarter], x0[quarter:], x1[:quarter], x1[quarter:], c, d, e, p)
+        end = whole
+
+
+@njit(cache=True, nogil=True)
 def forward(x: Residues, table: Residues, p: float) -> None:
     """Transform residues in place, up to 2·p in magnitude.
 
@@ -172,43 +237,25 @@ def forward(x: Residues, table: Residues, p: float) -> None:
         `roots` of the size.
     p : float
     """
-    size, reciprocal = x.size, 1 / p
-    half = size >> 1
-    while half >= 1 << _BLOCK:
-        for start in range(0, size, 2 * half):
-            low, high = x[start : start + half], x[start + half : start + 2 * half]
-            _halve(low, high, table[start // (2 * half)], p, reciprocal)
-        half >>= 1
-    block = min(size, 1 << _BLOCK)
-    for at in range(0, size, block):
-        half = block >> 1
-        while half >= 4:
-            for start in range(at, at + block, 2 * half):
-                low, high = x[start : start + half], x[start + half : start + 2 * half]
-                _halve(low, high, table[start // (2 * half)], p, reciprocal)
-            half >>= 1
-        _last(x, at >> 2, (at + block) >> 2, table, p, True)
+    block, part = min(x.size, _BLOCK), min(x.size, _PART)
+    _down(x, 0, x.size, block, table, p)
+    for at in range(0, x.size, block):
+        _down(x, at, block, part, table, p)
+        for inner in range(at, at + block, part):
+            _down(x, inner, part, 4, table, p)
+            _last(x, inner >> 2, (inner + part) >> 2, table, p, True)
 
 
 @njit(cache=True, nogil=True)
 def inverse(x: Residues, table: Residues, p: float) -> None:
     """Undo `forward`, times the size, with the inverted `roots`."""
-    size, reciprocal = x.size, 1 / p
-    block = min(size, 1 << _BLOCK)
-    for at in range(0, size, block):
-        _last(x, at >> 2, (at + block) >> 2, table, p, False)
-        half = 4
-        while half < block:
-            for start in range(at, at + block, 2 * half):
-                low, high = x[start : start + half], x[start + half : start + 2 * half]
-                _join(low, high, table[start // (2 * half)], p, reciprocal)
-            half *= 2
-    half = block
-    while half < size:
-        for start in range(0, size, 2 * half):
-            low, high = x[start : start + half], x[start + half : start + 2 * half]
-            _join(low, high, table[start // (2 * half)], p, reciprocal)
-        half *= 2
+    block, part = min(x.size, _BLOCK), min(x.size, _PART)
+    for at in range(0, x.size, block):
+        for inner in range(at, at + block, part):
+            _last(x, inner >> 2, (inner + part) >> 2, table, p, False)
+            _up(x, inner, part, 4, table, p)
+        _up(x, at, block, part, table, p)
+    _up(x, 0, x.size, block, table, p)
 
 
 @njit(cache=True, nogil=True)
