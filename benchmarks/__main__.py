@@ -17,7 +17,16 @@ from importlib import import_module
 from benchmarks.rows import Row, table
 from qlab.provenance import provenance
 
-MODULES = ("startup", "recorded_visa", "visa", "runfile", "plant", "hashing", "prediction")
+MODULES = (
+    "startup",
+    "recorded_visa",
+    "visa",
+    "runfile",
+    "plant",
+    "hashing",
+    "prediction",
+    "distillation",
+)
 
 
 def main() -> None:

@@ -34,10 +34,9 @@ from qlab.link import Line, connect, listen
 QBER = 0.02
 CASES = (
     # method, amplification, bits of a block, blocks
-    ("cascade", "modular", 1 << 22, 3),
-    ("ldpc-64k", "toeplitz", 1 << 23, 4),
-    ("ldpc-64k", "modular", 1 << 23, 4),
-    ("auto", "modular", 1 << 24, 4),
+    ("cascade", "toeplitz", 1 << 23, 2),
+    ("ldpc-64k", "toeplitz", 1 << 24, 6),
+    ("ldpc-64k", "modular", 1 << 24, 6),
 )
 _KEYS = {ALICE_TO_BOB: b"alice to bob key", BOB_TO_ALICE: b"bob to alice key"}
 
