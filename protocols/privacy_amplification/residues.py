@@ -1,7 +1,7 @@
 """Cyclic convolutions modulo two primes below 2**50, in double precision and yet exact.
 
 A product of residues is h + l with h = x·w rounded and l = x·w − h exact by a fused
-multiply-add; q, the rounded quotient by the prime p, is off by less than one, and h − q·p is an
+multiply-add; q, the rounded quotient by the prime p, is off by less than two, and h − q·p is an
 integer below 2**52 in magnitude, so that a second fused multiply-add gives it exactly, and the
 sum with l is exact, too (the error-free product is Dekker's, Numer. Math. 18, 224, 1971). Every
 residue here stays below 2·p in magnitude, where a double holds all integers.
