@@ -1,10 +1,10 @@
 """Where the entries go: which block columns meet in which block rows, before any shifts.
 
-A ladder's first block rows join all columns, most of degree 3 and some of high degree, the
-hubs. Each row of a later stage joins many hubs and a few others, so that the degrees of the
-others, which decide the threshold, change slowly while the leak grows. All choices are made
-by integers and ties are broken by a specified generator, so the same seed gives the same
-graph on every machine.
+A ladder's first block rows join all columns: most of degree 2 or 3, some of a middle degree
+and a few hubs of high degree. Each row of a later stage joins many hubs and a few others, so
+that the low degrees, which decide the threshold, change slowly while the leak grows. All
+choices are made by integers and ties are broken by a specified generator, so the same seed
+gives the same graph on every machine.
 """
 
 from __future__ import annotations
@@ -32,67 +32,71 @@ class Recipe:
         Circulant size.
     first, last : int
         Block rows of the first and of the last stage.
-    twos, threes, fours, hubs : int
-        Block columns of degree 2, 3 and 4, and hubs. Those of degree 2 are fewer than the
-        first rows.
-    entries : int
-        Entries of all hubs in the first rows.
+    classes : tuple of int
+        Block columns of degree 2, of degree 3, of middle degree, and hubs.
+    entries : tuple of int
+        Entries of those of middle degree, together, and of the hubs, in the first rows. Each
+        has as many as the others of its class, or one more.
     joined : tuple of int
-        How many columns of degree 2, 3 and 4 and how many hubs each later row joins.
+        How many columns of each class each later row joins.
     """
 
     name: str
     z: int
     first: int
     last: int
-    twos: int
-    threes: int
-    fours: int
-    hubs: int
-    entries: int
+    classes: tuple[int, int, int, int]
+    entries: tuple[int, int]
     joined: tuple[int, int, int, int]
 
     def __post_init__(self) -> None:
-        if not 0 <= self.twos < self.first <= self.last:
-            raise ParameterError(f"{self.name}: degree 2 must stay below the first rows")
-        if not 4 * self.hubs < self.entries <= self.first * self.hubs:
-            raise ParameterError(f"{self.name}: hubs meet more than 4 rows, no row twice")
+        if not 4 <= self.first <= self.last:
+            raise ParameterError(f"{self.name}: stages from {self.first} to {self.last}")
+        if not 0 <= 2 * self.classes[0] < self.first * (self.first - 1):
+            raise ParameterError(f"{self.name}: too many columns of degree 2")
+        for columns, entries in zip(self.classes[2:], self.entries, strict=True):
+            if not 4 * columns <= entries <= self.first * columns:
+                raise ParameterError(f"{self.name}: the higher degrees are 4 to {self.first}")
         if any(not 0 <= few <= all_ for few, all_ in zip(self.joined, self.classes, strict=True)):
             raise ParameterError(f"{self.name}: later rows cannot join {self.joined} columns")
-
-    @property
-    def classes(self) -> tuple[int, int, int, int]:
-        """Block columns of degree 2, 3 and 4, and hubs."""
-        return self.twos, self.threes, self.fours, self.hubs
 
     @property
     def columns(self) -> int:
         """Block columns."""
         return sum(self.classes)
 
+    @property
+    def degrees(self) -> tuple[int, ...]:
+        """Degree of each block column in the first rows, class by class, ascending."""
+        twos, threes, *higher = self.classes
+        degrees = [2] * twos + [3] * threes
+        for columns, entries in zip(higher, self.entries, strict=True):
+            degrees += [(entries + place) // columns for place in range(columns)]
+        return tuple(degrees)
+
 
 def protograph(recipe: Recipe) -> tuple[tuple[int, ...], ...]:
-    """Return the block rows that each block column meets, columns by ascending degree.
+    """Return the block rows that each block column meets, columns in the order of degrees.
 
-    In the first rows, columns of degree 2 join row after row in a chain, so that they close
-    no cycle among themselves. Every further entry of a column goes to the row which is
+    This is progressive edge growth (Hu, Eleftheriou, Arnold, IEEE Trans. Inf. Theory 51,
+    386, 2005) on the protograph. In the first rows, an entry goes to the row which is
     shortest, then to the one which shares the fewest columns with the rows that the column
-    has already (progressive edge growth, on the protograph). Each later row joins, in every
-    class, the columns which have gained least so far, then those which share the fewest
-    rows with what the row has joined already.
+    has already; but a column of degree 2 ends in the row which is farthest from where it
+    began, since cycles of such columns alone are words of the code. Each later row joins, in
+    every class, the columns which have gained least so far, then those which share the
+    fewest rows with what the row has joined already.
     """
     rows, columns = recipe.first, recipe.columns
-    least, more = divmod(recipe.entries, recipe.hubs)
-    degrees = [2] * recipe.twos + [3] * recipe.threes + [4] * recipe.fours
-    degrees += [least] * (recipe.hubs - more) + [least + 1] * more
     ties = _Ties(recipe.name, max(rows, columns))
     matrix = np.zeros((recipe.last, columns), np.int64)
     base = matrix[:rows]
-    for place, degree in enumerate(degrees):
-        chosen = [place, place + 1] if degree == 2 else []
+    for place, degree in enumerate(recipe.degrees):
+        chosen: list[int] = []
         while len(chosen) < degree:
-            shared = (base[chosen] @ base.T).sum(axis=0)
-            chosen.append(ties.least(base.sum(axis=1), shared, barred=chosen))
+            keys = base.sum(axis=1), (base[chosen] @ base.T).sum(axis=0)
+            if degree == 2 and chosen:
+                keys = _nearness(base[:, : recipe.classes[0]], chosen[0]), keys[0]
+            chosen.append(ties.least(*keys, barred=chosen))
         base[chosen, place] = 1
     starts = np.cumsum((0, *recipe.classes))
     for row in range(rows, recipe.last):
@@ -105,6 +109,17 @@ def protograph(recipe: Recipe) -> tuple[tuple[int, ...], ...]:
                 joined.append(ties.least(gained, shared, barred=joined))
         matrix[row, joined] = 1
     return tuple(tuple(np.flatnonzero(column).tolist()) for column in matrix.T)
+
+
+def _nearness(twos: npt.NDArray[np.int64], row: int) -> npt.NDArray[np.int64]:
+    """Return how near each row is to `row` by columns of degree 2: 0 if out of reach."""
+    near = np.zeros(len(twos), np.int64)
+    reached = np.zeros(len(twos), np.bool_)
+    reached[row] = True
+    for nearness in range(len(twos), 0, -1):
+        near[reached & (near == 0)] = nearness
+        reached = (twos @ (reached @ twos)) > 0
+    return near
 
 
 class _Ties:

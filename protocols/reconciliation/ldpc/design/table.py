@@ -11,7 +11,7 @@ __all__ = ["ladder_text"]
 def ladder_text(recipe: Recipe) -> str:
     """Return one ladder as a TOML table: for each block row its ``column:shift`` pairs."""
     columns = protograph(recipe)
-    shifts = turn(columns, recipe.last, recipe.z, recipe.name.encode())
+    shifts = turn(columns, recipe.first, recipe.last, recipe.z, recipe.name.encode())
     rows: list[list[str]] = [[] for _ in range(recipe.last)]
     for at, column in enumerate(columns):
         for row, shift in zip(column, shifts[at], strict=True):
