@@ -46,4 +46,5 @@ def _pairs_seen(alice: Arm, bob: Arm, lam: float, misalignment: float) -> tuple[
     one_a, one_b = 1 + eta_a * lam, 1 + eta_b * lam
     gain = 1 - dark_a / one_a**2 - dark_b / one_b**2 + dark_a * dark_b / either**2
     matched = eta_a * eta_b * lam * (1 + lam) / (one_a * one_b * either)
-    return gain, gain / 2 - (1 - 2 * misalignment) * matched
+    gain = max(0.0, gain)  # not below 0 by rounding
+    return gain, min(gain, max(0.0, gain / 2 - (1 - 2 * misalignment) * matched))

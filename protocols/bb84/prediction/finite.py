@@ -209,6 +209,11 @@ def _secret(
     """Return the secret bits, not rounded, with the security and the bounds.
 
     An eps_sec per bit is met within `tolerance`.
+
+    Raises
+    ------
+    InsecureError
+        Nothing can be proven.
     """
     seen = Counts(counts.n_z, counts.n_x, counts.m_z, counts.m_x)
     n_z = math.ceil(sum(counts.n_z))
@@ -235,14 +240,14 @@ def _secret(
     length, found = float(n_z), secret(case.security.of(n_z))
     off = found[0] - length
     following = found[0]
-    for _ in range(50):
+    for _ in range(12):
         if found[0] < 1 or abs(off) <= tolerance * length:
-            break
+            return found
         before, off_before, length = length, off, following
         found = secret(case.security.of(length))
         off = found[0] - length
         following = length - off * (length - before) / (off - off_before)
-    return found
+    raise InsecureError("no length of the key agrees with its eps_sec")
 
 
 def _error_rate(errors: tuple[float, ...], detections: tuple[float, ...]) -> float:

@@ -58,10 +58,8 @@ class Response:
 
     def to(self, light: Light) -> tuple[float, float]:
         """Return the probabilities of a detection and of a wrong one (Q and E·Q)."""
-        return (
-            sum(c * light(x) for c, x in self.gain),
-            sum(c * light(x) for c, x in self.error),
-        )
+        gain = max(0.0, sum(c * light(x) for c, x in self.gain))  # not below 0 by rounding
+        return gain, min(gain, max(0.0, sum(c * light(x) for c, x in self.error)))
 
     def to_photons(self, count: int) -> tuple[float, float]:
         """Return the same for exactly `count` photons (the yield Yₙ, and eₙ·Yₙ)."""

@@ -290,6 +290,18 @@ def test_a_block_of_pulses_is_a_block_of_what_they_give() -> None:
     assert same.counts.pulses == pytest.approx(1e9)
 
 
+@given(st.floats(0, 200), st.floats(0, 1), st.sampled_from([0.0, 1e-300, 1e-12, 0.5]))
+def test_links_without_errors_are_no_contradiction(loss, share, misalignment) -> None:
+    """Rounding leaves no negative errors, and no more errors than detections."""
+    plain = replace(BENCH, dark_rate_hz=0.0, afterpulse_probability=0.0, misalignment=misalignment)
+    yields = replace(GYS, background=0.0, misalignment=misalignment)
+    for link in (plain, yields):
+        for sender, chosen in PAIRED:
+            found = sender.answers(link, loss * share, chosen)
+            for gain, wrong in zip(found.gains, found.errors, strict=True):
+                assert 0 <= wrong <= gain
+
+
 def test_dead_time_and_afterpulses_cost() -> None:
     plain = replace(BENCH, dead_time_s=0.0, afterpulse_probability=0.0)
     rates = [
