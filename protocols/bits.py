@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 
-__all__ = ["BitArray", "check_packed", "pack", "packed_size", "unpack"]
+__all__ = ["BitArray", "bits_at", "check_packed", "pack", "packed_size", "unpack"]
 
 BitArray = npt.NDArray[np.uint8]
 """One 0 or 1 an element."""
@@ -63,3 +63,10 @@ def unpack(data: bytes, count: int) -> BitArray:
     """
     check_packed(data, count)
     return np.unpackbits(np.frombuffer(data, np.uint8), count=count)
+
+
+def bits_at(packed: bytes, places: npt.NDArray[np.int64]) -> BitArray:
+    """Return the bits of a packed string at `places`, which lie within it."""
+    octets = np.frombuffer(packed, np.uint8)[places >> 3]
+    bits: BitArray = (octets >> (7 - (places & 7)).astype(np.uint8)) & np.uint8(1)
+    return bits

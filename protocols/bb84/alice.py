@@ -12,14 +12,13 @@ from protocols.bb84.lengths import terms
 from protocols.bb84.messages import CODEC, Announcement, Disclosure, TestReply
 from protocols.bb84.settings import AliceSettings
 from protocols.bb84.sifting import Sifted, count_test, select_block
-from protocols.bits import BitArray, pack
+from protocols.bits import BitArray, bits_at, pack
 from protocols.distillation.block import SiftedBlock
 from protocols.distillation.codec import SEED_BYTES, Bits, Codec
 from protocols.distillation.reference import ReferenceParty
 from protocols.entropy import Entropy
 from protocols.errors import MessageError, ParameterError
 from protocols.secret import SecretBits
-from protocols.varints import Numbers
 
 __all__ = ["Alice"]
 
@@ -89,10 +88,10 @@ class Alice(ReferenceParty):
         planes: list[list[BitArray]] = [[] for _ in self._setup.source.intensities[1:]]
         for block, pattern in zip(self._blocks, message.patterns, strict=True):
             slots = pattern.numbers()
-            bits.append(_pick(block[1], slots))
-            bases.append(_pick(block[2], slots))
+            bits.append(bits_at(block[1], slots))
+            bases.append(bits_at(block[2], slots))
             for joined, plane in zip(planes, block[3], strict=True):
-                joined.append(_pick(plane, slots))
+                joined.append(bits_at(plane, slots))
         self._blocks = []
         bit, basis = _join(bits), _join(bases)
         marks = [_join(plane) for plane in planes]
@@ -117,13 +116,6 @@ class Alice(ReferenceParty):
 
     def _make_account(self, **facts: Any) -> Distillation:
         return Distillation.of(self._setup, self._sifted, **facts)
-
-
-def _pick(packed: bytes, slots: Numbers) -> BitArray:
-    """Return the bits of a packed string at `slots`."""
-    octets = np.frombuffer(packed, np.uint8)[slots >> 3]
-    bits: BitArray = (octets >> (7 - (slots & 7)).astype(np.uint8)) & np.uint8(1)
-    return bits
 
 
 def _join(parts: list[BitArray]) -> BitArray:

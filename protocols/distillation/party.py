@@ -143,6 +143,11 @@ class Party(ABC):
         return self._key
 
     @property
+    def sifted_key(self) -> SecretBits:
+        """This party's own bits as they stand: before the block and after the end none."""
+        return self._bits
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """What the length takes for granted."""
         carried = (

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from protocols.bits import BitArray
+from protocols.bits import BitArray, bits_at
 from protocols.errors import ParameterError
 from protocols.generator import expand
 from protocols.secret import SecretBits
@@ -50,6 +50,4 @@ def sample_places(seed: bytes, bits: int, size: int) -> npt.NDArray[np.int64]:
 
 def sample_bits(key: SecretBits, places: npt.NDArray[np.int64]) -> BitArray:
     """Return the key's bits at `places`."""
-    octets = np.frombuffer(key.reveal(), np.uint8)[places >> 3]
-    bits: BitArray = (octets >> (7 - (places & 7)).astype(np.uint8)) & np.uint8(1)
-    return bits
+    return bits_at(key.reveal(), places)

@@ -49,8 +49,8 @@ class _Bob(Bob):
     residual_errors: int | None = None
 
     def _is_equal(self, corrected: SecretBits, key: bytes, tag: bytes) -> bool:
-        reference = self.alice._bits
-        self.errors = sum(count_errors(self._bits, reference, ()))
+        reference = self.alice.sifted_key
+        self.errors = sum(count_errors(self.sifted_key, reference, ()))
         self.residual_errors = sum(count_errors(corrected, reference, ()))
         return super()._is_equal(corrected, key, tag)
 
