@@ -8,7 +8,7 @@ import numpy as np
 
 from protocols.errors import MessageError
 from protocols.reconciliation.cascade import questions as q
-from protocols.reconciliation.cascade.forest import plant
+from protocols.reconciliation.cascade.forest import block_sums, dense_passes, plant
 from protocols.reconciliation.cascade.groups import (
     Workers,
     first_frames,
@@ -104,24 +104,33 @@ class CascadeAnswerer:
             )
             self._planted = counts, self._attempt
         self._first = first_frames(frames, lanes)
-        shape = frames, len(counts), words_per_frame(self._slicing.places)
-        self._rows: Words = np.empty(shape, np.uint64)
+        passes, groups = len(counts), self._first.size - 1
+        self._sliced = words
+        self._rows: Words = np.empty((passes, frames, words_per_frame(words.shape[1])), np.uint64)
+        self._built = np.zeros((passes, groups), np.bool_)
         whole = int(self._attempt == 0)
-        each = sum(counts) - len(counts) + whole
-        groups = [slice(a, b) for a, b in zip(self._first[:-1], self._first[1:], strict=True)]
-        parts = [np.zeros(-(-(g.stop - g.start) * each // 8), np.uint8) for g in groups]
+        each = sum(counts) - passes + whole
+        parts = [np.zeros(-(-int(n) * each // 8), np.uint8) for n in np.diff(self._first)]
 
         def prepare(group: int) -> None:
-            rows = self._rows[groups[group]]
-            for p in range(len(counts)):
-                prefix(words[group], self._forest.order[p], rows[:, p])
-            blocks(rows, self._forest, whole, parts[group])
+            forest = self._forest
+            ours = block_sums(words[group], forest)
+            for p in range(dense_passes(counts)):
+                self._build(p, group)
+            size = int(self._first[group + 1] - self._first[group])
+            blocks(ours, forest.first, size, whole, parts[group])
 
-        self._workers.each(prepare, len(groups))
+        self._workers.each(prepare, groups)
         if self._rank is not None:
             self._rank.add_blocks(self._forest, whole)
         self._count_parities(frames * each)
         return b"".join(part.tobytes() for part in parts)
+
+    def _build(self, p: int, group: int) -> None:
+        """Prepare a pass of a group for questions within its blocks."""
+        members = slice(self._first[group], self._first[group + 1])
+        prefix(self._sliced[group], self._forest.order[p], self._rows[p, members])
+        self._built[p, group] = True
 
     def _on_nodes(self, body: bytes) -> bytes:
         groups = self._first.size - 1
@@ -131,7 +140,13 @@ class CascadeAnswerer:
         asked = np.empty(groups, np.int64)
 
         def work(start: int, stop: int) -> None:
-            answer(self._rows, self._first, self._forest, start, stop, data, offset, out, asked)
+            shared = self._rows, self._built, self._first, self._forest
+            answer(*shared, start, stop, data, offset, out, asked)
+            for group in range(start, stop):
+                while asked[group] < -1:
+                    self._build(-2 - int(asked[group]), group)
+                    out[offset[group] : offset[group + 1]] = 0
+                    answer(*shared, group, group + 1, data, offset, out, asked)
 
         self._workers.share(work, groups)
         if asked.min() < 0 or not asked.any():

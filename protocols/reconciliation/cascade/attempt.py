@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import MessageError
-from protocols.reconciliation.cascade.forest import dense_passes
+from protocols.reconciliation.cascade.forest import block_sums, dense_passes
 from protocols.reconciliation.cascade.groups import Workers, first_frames, words_per_frame
 from protocols.reconciliation.cascade.kernels import (
     Forest,
@@ -14,7 +14,6 @@ from protocols.reconciliation.cascade.kernels import (
     Words,
     arrange,
     slice_rows,
-    sums,
 )
 from protocols.reconciliation.cascade.search import (
     CORRECTED,
@@ -116,12 +115,9 @@ class Attempt:
         def work(group: int) -> None:
             members = slice(first[group], first[group + 1])
             words, forest = self._words[group], self._forest
-            ours = np.empty(forest.first[-1], np.uint64)
-            for p in range(forest.scale.size):
-                here = slice(forest.first[p], forest.first[p + 1])
-                sums(words, forest.order[p], forest.starts[here], ours[here])
-                if p < self._frames.tally.shape[1] - ODD:
-                    arrange(words, forest.order[p], self._frames.rows[p, members, :, 0])
+            for p in range(self._frames.tally.shape[1] - ODD):
+                arrange(words, forest.order[p], self._frames.rows[p, members, :, 0])
+            ours = block_sums(words, forest)
             part = octets[offset[group] : offset[group + 1]]
             compare(self._frames, forest, group, ours, self._whole, self._total, part)
 

@@ -13,9 +13,9 @@ from itertools import accumulate
 import numpy as np
 
 from protocols.generator import permutation
-from protocols.reconciliation.cascade.kernels import Forest, Octets
+from protocols.reconciliation.cascade.kernels import Forest, Octets, Words, sums
 
-__all__ = ["MAX_PASSES", "MAX_PLACES", "dense_passes", "plant"]
+__all__ = ["MAX_PASSES", "MAX_PLACES", "block_sums", "dense_passes", "plant"]
 
 MAX_PASSES = 32
 MAX_PLACES = 1 << 16
@@ -51,14 +51,16 @@ def plant(places: int, counts: tuple[int, ...], seed: bytes, attempt: int, rate:
     first = list(accumulate(map(len, starts), initial=0))
     joined = np.array([start for part in starts for start in part], np.int32)
     half = np.zeros(places, np.uint32)
-    for p in range(dense_passes(counts), passes):
+    dense = dense_passes(counts)
+    for p in range(dense, passes):
         half |= (inverse[:, p] >= starts[p][1]).astype(np.uint32) << np.uint32(p)
     return Forest(
         scale=scale,
         first=np.array(first, np.int64),
         starts=joined,
         order=order,
-        inverse=inverse,
+        inverse=np.ascontiguousarray(inverse[:, :dense]),
+        late=np.ascontiguousarray(inverse[:, dense:].T),
         origin=inverse[order, 0],
         half=half,
         weight=_weights(-(-places // counts[0]), rate),
@@ -71,6 +73,15 @@ def dense_passes(counts: tuple[int, ...]) -> int:
     while dense > 1 and counts[dense - 1] == 2:
         dense -= 1
     return dense
+
+
+def block_sums(words: Words, forest: Forest) -> Words:
+    """Return the parities of all blocks of a group, sliced, in the order of `starts`."""
+    found = np.empty(forest.first[-1], np.uint64)
+    for p in range(forest.scale.size):
+        here = slice(forest.first[p], forest.first[p + 1])
+        sums(words, forest.order[p], forest.starts[here], found[here])
+    return found
 
 
 def _weights(longest: int, rate: float) -> Octets:

@@ -49,8 +49,10 @@ class Forest(NamedTuple):
         First place of every block of every pass, and the frame's length after each pass's.
     order : uint16 array, passes × places
         order[p, i] is the place in the frame of what is at place i of pass p.
-    inverse : uint16 array, places × passes
+    inverse : uint16 array, places × passes of more than two blocks
         inverse[order[p, i], p] is i.
+    late : uint16 array, passes of two blocks × places
+        late[p, order[p, i]] is i, the passes counted from the first of two blocks.
     origin : uint16 array, passes × places
         The place in the first pass of what is at place i of pass p.
     half : uint32 array, places
@@ -65,6 +67,7 @@ class Forest(NamedTuple):
     starts: npt.NDArray[np.int32]
     order: npt.NDArray[np.uint16]
     inverse: npt.NDArray[np.uint16]
+    late: npt.NDArray[np.uint16]
     origin: npt.NDArray[np.uint16]
     half: npt.NDArray[np.uint32]
     weight: Octets
@@ -156,28 +159,25 @@ def _get(row: Words, i: Int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def blocks(rows: Words, forest: Forest, whole: Int, out: Octets) -> None:
-    """Write Alice's parities of all blocks of a group's frames, packed.
+def blocks(ours: Words, first: npt.NDArray[np.int64], lanes: int, whole: int, out: Octets) -> None:
+    """Write a group's parities of all blocks, packed, frame by frame.
 
-    `rows` are frames × passes × words as of `prefix`. The last block of each pass from
-    `whole` on is left out, since the frame's parity is known.
+    `ours` are the blocks' parities as of `sums`. The last block of each pass from `whole`
+    on is left out, since the frame's parity is known.
     """
     at = 0
-    for frame in range(rows.shape[0]):
-        for p in range(rows.shape[1]):
-            last = forest.first[p + 1] - 1 - (p >= whole)
-            before = _ZERO
-            for block in range(forest.first[p], last):
-                here = _get(rows[frame, p], forest.starts[block + 1])
-                if here != before:
-                    out[at >> 3] |= np.uint8(128 >> (at & 7))
-                before = here
+    for lane in range(lanes):
+        for p in range(first.size - 1):
+            for block in range(first[p], first[p + 1] - 1 - (p >= whole)):
+                bit = (ours[block] >> np.uint64(lane)) & _ONE
+                out[at >> 3] |= np.uint8(bit) << np.uint8(7 - (at & 7))
                 at += 1
 
 
 @njit(cache=True, nogil=True)
 def answer(
     rows: Words,
+    built: npt.NDArray[np.bool_],
     first: npt.NDArray[np.int64],
     forest: Forest,
     start: Int,
@@ -191,16 +191,20 @@ def answer(
 
     Group ``g`` has its section in `data` from byte offset[g] to offset[g + 1], writes the
     parities packed to the same place in `out` and their number to asked[g]: −1 for a
-    section that is malformed.
+    section that is malformed, −2 − p where pass p is asked for and not built.
+
+    `rows` are passes × frames × words as of `prefix`, where `built`, passes × groups, says so.
     """
     for group in range(start, stop):
         here = slice(offset[group], offset[group + 1])
-        members = rows[first[group] : first[group + 1]]
-        asked[group] = _answer(members, forest, data[here], out[here])
+        members = rows[:, first[group] : first[group + 1]]
+        asked[group] = _answer(members, built[:, group], forest, data[here], out[here])
 
 
 @njit(cache=True, nogil=True)
-def _answer(rows: Words, forest: Forest, section: Octets, out: Octets) -> int:
+def _answer(
+    rows: Words, built: npt.NDArray[np.bool_], forest: Forest, section: Octets, out: Octets
+) -> int:
     at = 0
     asked = 0
     frame = np.int64(-1)
@@ -210,10 +214,12 @@ def _answer(rows: Words, forest: Forest, section: Octets, out: Octets) -> int:
             return -1
         lane, p = np.int64(section[at]), np.int64(section[at + 1])
         at += 2
-        if lane <= frame or lane >= rows.shape[0] or p >= rows.shape[1]:
+        if lane <= frame or lane >= rows.shape[1] or p >= rows.shape[0]:
             return -1
+        if not built[p]:
+            return -2 - int(p)
         frame = lane
-        row = rows[lane, p]
+        row = rows[p, lane]
         base, scale = forest.first[p], forest.scale[p]
         left_over = np.int64(-1)
         node = np.int64(0)

@@ -112,6 +112,7 @@ def _flip(
     first: Integers,
     starts: Starts,
     inverse: Places,
+    late: Places,
     half: Halves,
     frame: Int,
     place: Int,
@@ -132,12 +133,12 @@ def _flip(
             _toggle(rows, frame, p, at, np.int64(starts[block + 1]))
     built = np.uint64(tally[frame, BUILT])
     while built:
-        late = trailing_zeros(built)
+        half_pass = trailing_zeros(built)
         built &= built - _ONE
-        at = np.int64(inverse[place, late])
-        block = first[late] + (at * scale[late] >> 32)
-        rows[late, frame, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
-        _toggle(rows, frame, late, at, np.int64(starts[block + 1]))
+        at = np.int64(late[half_pass - inverse.shape[1], place])
+        block = first[half_pass] + (at * scale[half_pass] >> 32)
+        rows[half_pass, frame, at >> 6, 0] ^= _ONE << np.uint64(at & 63)
+        _toggle(rows, frame, half_pass, at, np.int64(starts[block + 1]))
 
 
 @njit(cache=True, nogil=True)
@@ -317,7 +318,7 @@ def advance(
     latter two in groups of seven bits.
     """
     group_first, rows, odd, cut, tally, weight, active, chances = frames
-    scale, first, starts, order, inverse, origin, half, table = forest
+    scale, first, starts, order, inverse, late, origin, half, table = forest
     dense = tally.shape[1] - ODD
     for group in range(start, stop):
         at = 8 * offset[group]
@@ -390,8 +391,8 @@ def advance(
                         if middle < 0:
                             place = np.int64(order[p, a - 1 - middle])
                             _flip(
-                                rows, odd, cut, tally, weight, scale, first, starts, inverse, half,
-                                frame, place,
+                                rows, odd, cut, tally, weight, scale, first, starts, inverse,
+                                late, half, frame, place,
                             )  # fmt: skip
                             if p == 0:
                                 _spread(weight, table, frame, a, b)
