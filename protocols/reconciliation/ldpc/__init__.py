@@ -52,7 +52,7 @@ def answerer(
     length = _frame(key, estimate, frame)
     if length is None:
         return cascade.answerer(key, estimate, seed, workers=workers)
-    return LdpcAnswerer(key, estimate, seed, length, workers)
+    return LdpcAnswerer(key, seed, length, workers)
 
 
 def _frame(key: SecretBits, estimate: Estimate, frame: int | None) -> int | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.bits import packed_size
 from protocols.errors import MessageError
 from protocols.reconciliation import cascade, interface
-from protocols.reconciliation.interface import Estimate, Leak
+from protocols.reconciliation.interface import Leak
 from protocols.reconciliation.ldpc import progress as kinds
 from protocols.reconciliation.ldpc.progress import Batch
 from protocols.reconciliation.ldpc.side import Side
@@ -22,18 +21,14 @@ class LdpcAnswerer:
     Parameters
     ----------
     key : SecretBits
-    estimate : Estimate
     seed : bytes
     frame : int
         Bits of a frame, one of `codes.FRAMES`.
     workers : int
     """
 
-    def __init__(
-        self, key: SecretBits, estimate: Estimate, seed: bytes, frame: int, workers: int
-    ) -> None:
+    def __init__(self, key: SecretBits, seed: bytes, frame: int, workers: int) -> None:
         self._side = Side(key, frame, seed, workers)
-        self._estimate = estimate
         self._cascade: interface.Answerer | None = None
 
     @property
@@ -72,13 +67,11 @@ class LdpcAnswerer:
         if kind == kinds.SINGLE:
             return side.frame_tags(side.progress.check_single(body))
         if kind == kinds.CASCADE:
-            size = packed_size(side.framing.frames)
-            frames = side.progress.give_over(body[:size])
-            estimate = side.cascade_estimate(frames, self._estimate)
+            frames, estimate, asked = side.progress.give_over(body)
             self._cascade = cascade.answerer(
                 side.payload(frames), estimate, side.seed, workers=side.workers
             )
-            return self._cascade.answer(body[size:])
+            return self._cascade.answer(asked)
         raise MessageError(f"a question of unknown kind {kind}")
 
     def _syndromes(self, batches: list[Batch]) -> bytes:

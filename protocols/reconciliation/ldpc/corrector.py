@@ -45,7 +45,6 @@ class LdpcCorrector:
     ) -> None:
         self._side = Side(key, frame, seed, workers)
         self._received = self._side.frames.copy()
-        self._estimate = estimate
         self._rate = estimate.rate
         self._sure = False
         self._attempts: list[Attempt] = []
@@ -197,13 +196,16 @@ class LdpcCorrector:
     def _give_over(self) -> bytes:
         """Begin Cascade on the frames that decoding did not correct."""
         side = self._side
-        bitmap = pack(self._over)
-        frames = side.progress.give_over(bitmap)
-        estimate = side.cascade_estimate(frames, self._estimate)
+        rates = [a.rate for a in self._attempts if a.batch.frames.size]
+        rate = 1.2 * max(rates, default=self._rate)
+        begin = pack(self._over) + struct.pack(
+            "<H", min(kinds.SAMPLE // 2, round(rate * kinds.SAMPLE))
+        )
+        frames, estimate, _ = side.progress.give_over(begin)
         self._cascade = cascade.corrector(
             side.payload(frames), estimate, side.seed, workers=side.workers
         )
-        return bitmap + (self._cascade.question() or b"")
+        return begin + (self._cascade.question() or b"")
 
 
 def _differ(told: bytes, ours: bytes) -> npt.NDArray[np.bool_]:

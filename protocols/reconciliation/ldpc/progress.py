@@ -12,8 +12,9 @@ packed with the first bit highest):
   each group of frames, over those decoded.
 - `SINGLE`, a bitmap of the groups whose tag differed: the answer is a tag for each decoded
   frame of these.
-- `CASCADE`, a bitmap of all frames and a question of Cascade about the bits of the frames
-  set there; after the first time only the question, after `ASK`.
+- `CASCADE`, a bitmap of all frames, an estimate of their errors among 65 536 bits (2 bytes),
+  and a question of Cascade about the bits of the frames set there; `ASK` and a further
+  question after that.
 
 Each byte and bit that tells an outcome is counted as a flag.
 """
@@ -28,7 +29,7 @@ import numpy.typing as npt
 
 from protocols.bits import packed_size
 from protocols.errors import MessageError
-from protocols.reconciliation.interface import Leak
+from protocols.reconciliation.interface import Estimate, Leak
 from protocols.reconciliation.ldpc.codes import Ladder
 from protocols.reconciliation.ldpc.framing import Framing
 
@@ -39,6 +40,7 @@ __all__ = [
     "CASCADE",
     "CHECK",
     "GROUP",
+    "SAMPLE",
     "SINGLE",
     "SYNDROMES",
     "TAG_BITS",
@@ -54,6 +56,8 @@ GROUP = 64
 """Frames that share a tag."""
 TAG_BITS = 32
 """Length of a tag."""
+SAMPLE = 1 << 16
+"""Bits among which the errors of the frames given over to Cascade are estimated."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -202,16 +206,18 @@ class Progress:
         self.checks += TAG_BITS * self.single.size
         return self.single
 
-    def give_over(self, body: bytes) -> npt.NDArray[np.int64]:
-        """Take the bitmap of the frames given over to Cascade; return these frames."""
+    def give_over(self, body: bytes) -> tuple[npt.NDArray[np.int64], Estimate, bytes]:
+        """Take the first question of Cascade; return its frames, their estimate, and the rest."""
         if not self.checked or self.given_over is not None:
             raise MessageError("frames given over to Cascade out of order")
-        chosen = _bitmap(body, self.framing.frames)
+        size = packed_size(self.framing.frames)
+        chosen = _bitmap(body[:size], self.framing.frames)
+        (errors,) = struct.unpack("<H", _take(body, size, 2))
         if not chosen.any() or not (chosen | self.decoded).all():
             raise MessageError("all frames not decoded go to Cascade")
-        self.flags += chosen.size
+        self.flags += chosen.size + 16
         self.given_over = np.flatnonzero(chosen)
-        return self.given_over
+        return self.given_over, Estimate(errors, SAMPLE), body[size + 2 :]
 
     def _alive(self) -> list[Batch]:
         return [batch for batch in self.batches if batch.frames.size]

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from protocols.authentication.polynomial import KEY_BYTES, polynomial_tag
 from protocols.generator import expand
-from protocols.reconciliation.interface import Estimate
-from protocols.reconciliation.ldpc.adaptation import inverse_entropy
 from protocols.reconciliation.ldpc.code import Words
 from protocols.reconciliation.ldpc.codes import family
 from protocols.reconciliation.ldpc.framing import Framing
@@ -100,16 +98,3 @@ class Side:
         """Put the bits of the block that are in some frames."""
         words = np.frombuffer(payload.reveal(), "<u8").reshape(frames.size, self._places.size)
         self.frames[np.ix_(frames, self._places)] = words
-
-    def cascade_estimate(self, frames: Frames, estimate: Estimate) -> Estimate:
-        """Estimate the errors of the frames that are given over to Cascade.
-
-        These are those that the parities disclosed in vain could not correct.
-        """
-        rate = estimate.rate
-        for batch in self.progress.batches:
-            if np.isin(frames, batch.frames).any():
-                told = batch.rows * batch.ladder.z / self.framing.payload
-                rate = max(rate, inverse_entropy(min(1.0, told / 1.05)))
-        sample = 1 << 16
-        return Estimate(min(sample // 2, round(rate * sample)), sample)
