@@ -45,7 +45,7 @@ class Asymptotic:
 def infinite_decoys(
     link: Link, loss_db: float, mu: float, leak: LeakModel, sifting: float = 1.0
 ) -> Asymptotic:
-    """Return the rate when decoys tell the yields of all photon numbers (Ma, Eq. 12).
+    """Return the rate when decoys tell the yields of all photon numbers (Ma, Eq. 1).
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ class YieldLink:
 
     References
     ----------
-    X. Ma, B. Qi, Y. Zhao, H.-K. Lo, Phys. Rev. A 72, 012326 (2005), Eqs. 6 to 11;
+    X. Ma, B. Qi, Y. Zhao, H.-K. Lo, Phys. Rev. A 72, 012326 (2005), Sec. II;
     C. C. W. Lim et al., Phys. Rev. A 89, 022307 (2014), Sec. IV. There the transmittance of
     the channel alone stands in the error term; here it is that of the whole system.
     """
