@@ -144,7 +144,7 @@ class Party(ABC):
 
     @property
     def sifted_key(self) -> SecretBits:
-        """This party's own bits as they stand: before the block and after the end none."""
+        """The party's own bits as they stand; none before the block and after the end."""
         return self._bits
 
     @property
