@@ -30,6 +30,7 @@ from qlab.experiments.bb84.parties import RunSecret
 from qlab.experiments.bb84.patterns import alice_plan, block_sizes, bob_plan
 from qlab.experiments.bb84.planned import PlannedBb84, Side, darken, tagger_tick_s
 from qlab.experiments.interface import RecordedData
+from qlab.link.conversation import converse
 from qlab.runfile.schema import DatasetSpec, time_tag_columns
 from qlab.station import StationFile
 
@@ -124,34 +125,18 @@ class _Role(PlannedBb84):
     ) -> Distillation:
         """Distil with the other party; our key is on the disk before we say that we have it."""
         ctx.progress.phase("key distillation")
-        entropy = Side(self.side, ctx.entropy)
         usable = hopeless is None and self.options.pattern_repeats == 1
-        held = False
 
-        def hold() -> None:
-            nonlocal held
-            if usable and not held and party.key_state == "pending":
-                self._hold(ctx, party.pending_key)
-                held = True
+        def hold(key: SecretBits) -> None:
+            if usable:
+                bound = terms(self.setup()[0]).bound
+                facts = KeyFacts(bound.eps_sec, bound.eps_cor, bound.proof)
+                self._deposit(ctx, key, facts, REFILL_BITS)
 
-        packets = party.start(entropy)
-        while True:
-            hold()
-            for packet in packets:
-                peer.send(packet)
-            if party.finished:
-                break
-            party.settle()
-            hold()
-            packets = party.receive(peer.receive(), entropy)
-            ctx.progress.step()
-        if held:
+        entropy = Side(self.side, ctx.entropy)
+        if converse(party, peer, entropy, hold, ctx.progress.step) and usable:
             ctx.keys.agreed()
         return party.result
-
-    def _hold(self, ctx: RunContext, key: SecretBits) -> None:
-        bound = terms(self.setup()[0]).bound
-        self._deposit(ctx, key, KeyFacts(bound.eps_sec, bound.eps_cor, bound.proof), REFILL_BITS)
 
 
 class AliceBb84(_Role):

@@ -18,7 +18,7 @@ import drivers.time_taggers.sfifteen_tdc1 as tdc1
 from drivers.core.errors import DriverError
 from drivers.lasers.keysight_n7714a import KeysightN7714A
 from qlab.cli import main
-from qlab.experiments.bb84 import acquisition, patterns
+from qlab.experiments.bb84 import acquisition, detection, patterns
 from qlab.experiments.bb84.experiment import Bb84
 from qlab.replay import player, reanalyse_run, replay_run
 from qlab.runfile.export import journal_digest
@@ -316,7 +316,7 @@ def test_a_changed_driver_still_lets_the_data_be_analysed(path, monkeypatch, cap
 
 
 def test_newer_code_may_analyse_otherwise(path, monkeypatch):
-    monkeypatch.setattr(acquisition, "_DELAY_BINS", 25)
+    monkeypatch.setattr(detection, "_DELAY_BINS", 25)
     assert not replay_run(path).matched
     assert reanalyse_run(path)["sifted_bits"] > 0
 
