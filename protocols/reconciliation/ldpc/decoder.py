@@ -1,14 +1,15 @@
 """Find the errors of frames from the difference of two syndromes: layered belief propagation.
 
-The messages are log-likelihood ratios as bytes, in units of a quarter. Each block row of the
+The messages are log-likelihood ratios as bytes, in units of 2/7. Each block row of the
 code is a layer: its checks see what the layers before have found (Hocevar, SiPS 2004), 64
 checks side by side. Belief propagation sums over a check's bits a doubt
 φ(x) = −ln tanh(x/2) of the reliability x of each, and tells each bit φ(sum of the others)
 with the sign that makes the parity right. As in A-min* (Jones, Vallés, Smith, Villasenor,
 MILCOM 2003) only the least reliable bit has its own doubt left out of the sum; the others
 are all told the same. Doubts are bytes, in units of 1/128, from a table of 32, and their
-sum stays at 255. A frame is done as soon as the signs
-have the syndrome.
+sum stays at 255. A reliability of 127 stands for that or more: a message is not taken back
+from it, else bits of many checks would drift and turn over together. A frame is done as
+soon as the signs have the syndrome.
 
 A block column lies in memory as the layer that saw it last had it turned, so results are
 written where they are computed and only reading turns; its first 64 bytes are repeated after
@@ -53,7 +54,7 @@ _Bytes = npt.NDArray[np.int8]
 _Places = npt.NDArray[np.uint32]
 
 _KNOWN = 127
-_UNIT = 4
+_UNIT = 3.5
 _SCALE = 128
 
 
@@ -88,10 +89,7 @@ class Effort:
 
 
 def reliability(rate: float) -> int:
-    """Return the log-likelihood ratio of an error rate below 1/2, in the decoder's units.
-
-    It is ln((1 − rate)/rate) in quarters, 1 to 50.
-    """
+    """Return the log-likelihood ratio of an error rate below 1/2, in units of 2/7, 1 to 50."""
     return max(1, min(50, round(_UNIT * math.log((1 - rate) / rate))))
 
 
@@ -207,6 +205,7 @@ def _iterate(
     scratch: _Bytes,
 ) -> None:
     width, zero, one = np.uint64(WIDTH), np.uint64(0), np.uint64(1)
+    rail = splat(126)
     check = read = written = zero
     for row in range(starts.size - 1):
         first, last = starts[row], starts[row + 1]
@@ -221,7 +220,8 @@ def _iterate(
                     place -= z
                 seen = load(values, place)
                 if not first_time:
-                    seen = sub(seen, load(messages, read))
+                    less = sub(seen, load(messages, read))
+                    seen = pick_equal(greater(absolute(seen), rail), rail, less, seen)
                 store(scratch, at, seen)
                 size = absolute(seen)
                 sign = toggle(sign, seen)
