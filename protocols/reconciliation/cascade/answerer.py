@@ -148,7 +148,7 @@ class CascadeAnswerer:
                     out[offset[group] : offset[group + 1]] = 0
                     answer(*shared, group, group + 1, data, offset, out, asked)
 
-        self._workers.share(work, groups)
+        self._workers.share(work, groups, data.size)
         if asked.min() < 0 or not asked.any():
             raise MessageError("a question asks for no node, or for nodes that do not exist")
         if self._rank is not None:

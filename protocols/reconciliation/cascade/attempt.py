@@ -140,7 +140,7 @@ class Attempt:
         def work(start: int, stop: int) -> None:
             advance(frames, self._forest, start, stop, octets, offset, self._out, size)
 
-        self._workers.share(work, self._groups)
+        self._workers.share(work, self._groups, self.asked or 1000 * self._groups)
         if size.min() < 0:
             raise MessageError("the parities told contradict each other")
         if not size.any():

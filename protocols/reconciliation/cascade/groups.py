@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_WORTHWHILE = 1000
+
+
 class Workers:
     """Share a range of groups among threads; what they compute does not depend on it."""
 
@@ -30,9 +33,12 @@ class Workers:
         self._count = max(1, count)
         self._pool = ThreadPoolExecutor(self._count) if self._count > 1 else None
 
-    def share(self, work: Callable[[int, int], None], size: int) -> None:
-        """Call ``work(start, stop)`` for pieces of ``range(size)``, once each."""
-        if self._pool is None or size < 2:
+    def share(self, work: Callable[[int, int], None], size: int, load: int) -> None:
+        """Call ``work(start, stop)`` for pieces of ``range(size)``, once each.
+
+        A `load` of few items is not worth waking a thread.
+        """
+        if self._pool is None or size < 2 or load < _WORTHWHILE:
             work(0, size)
             return
         pieces = min(self._count, size)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numba import njit
 
 from protocols.reconciliation.cascade.kernels import Forest, Int, Octets, Words
-from protocols.reconciliation.cascade.words import ones, trailing_zeros
+from protocols.reconciliation.cascade.words import fetch, ones, trailing_zeros
 
 __all__ = ["Frames", "advance", "compare"]
 
@@ -32,6 +32,7 @@ _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NONE = -(1 << 20)
+_AHEAD = 8
 
 LONG = 16
 """Ranges up to this length are cut by the chances of their bits, longer ones in half."""
@@ -167,9 +168,9 @@ def _narrow(
 ) -> tuple[Int, Int, bool]:
     """Drop halves of a range whose bits are all known, until both have others or it is short.
 
-    Of a range of more than 64 bits that is not worth looking for.
+    Of a range of more than 32 bits that is not worth looking for.
     """
-    if b - a > 4 * LONG:
+    if b - a > 2 * LONG:
         return a, b, True
     while b - a > LONG:
         middle = (a + b + 1) >> 1
@@ -325,6 +326,11 @@ def advance(
         written: Int = 0
         for frame in range(group_first[group], group_first[group + 1]):
             # the answers to the ranges under search, then new ranges until some ask
+            if frame + 2 < group_first[group + 1]:
+                ahead = frame + 2
+                p: Int = tally[ahead, PASS]
+                for i in range(min(_AHEAD, tally[ahead, COUNT])):
+                    fetch(rows, (p, ahead, np.int64(active[ahead, i, 2]) >> 6, np.int64(0)))
             p = tally[frame, PASS]
             left = tally[frame, COUNT]
             answered = True
@@ -335,6 +341,9 @@ def advance(
                 i = 0
                 while i < left:
                     if answered:
+                        if i + _AHEAD < left:
+                            line = np.int64(active[frame, i + _AHEAD, 2]) >> 6
+                            fetch(rows, (p, frame, line, np.int64(0)))
                         a: Int = np.int64(active[frame, i, 0])
                         b: Int = np.int64(active[frame, i, 1])
                         middle: Int = np.int64(active[frame, i, 2])
