@@ -7,6 +7,7 @@ from protocols.reconciliation.ldpc.design.protograph import Recipe
 __all__ = ["recipes"]
 
 _CIRCULANTS = {16384: 64, 65536: 256, 1 << 20: 4096}
+_HIGHEST = 165
 
 # first stage; columns of degree 2, 3, middle and hubs; entries of the last two; what a later
 # row joins of each
@@ -32,23 +33,21 @@ _LINES: tuple[_Line, ...] = (
     (72, (62, 117, 51, 26), (342, 624), (0, 1, 1, 7)),
     (80, (66, 113, 51, 26), (330, 623), (0, 1, 1, 6)),
     (90, (72, 108, 50, 26), (316, 615), (0, 1, 1, 5)),
-    (100, (78, 103, 49, 26), (302, 607), (0, 1, 1, 5)),
-    (112, (84, 98, 48, 26), (288, 598), (0, 1, 1, 4)),
-    (125, (94, 88, 48, 26), (288, 598), (0, 1, 1, 4)),
 )
 
 
 def recipes(frame: int) -> tuple[Recipe, ...]:
     """Return the recipes for frames of `frame` bits, by ascending leak.
 
-    Each ladder ends at 1.6 times its first stage, or 40 rows behind it.
+    Each ladder ends at 1.6 times its first stage, or 40 rows behind it; only the last goes on
+    up to the leak of an error rate of 0.13.
     """
     return tuple(
         Recipe(
             name=f"{frame}-{first}",
             z=_CIRCULANTS[frame],
             first=first,
-            last=first + min(-(-first * 6 // 10), 40),
+            last=_HIGHEST if first == _LINES[-1][0] else first + min(-(-first * 6 // 10), 40),
             classes=classes,
             entries=entries,
             joined=joined,
