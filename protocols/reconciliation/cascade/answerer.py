@@ -48,7 +48,7 @@ class CascadeAnswerer:
         self._kinds = {
             q.START: self._on_start,
             q.RETRY: self._on_retry,
-            q.NODES: self._on_nodes,
+            q.CUTS: self._on_cuts,
             q.GROUP_CHECKS: self._on_group_checks,
             q.FRAME_CHECKS: self._on_frame_checks,
             q.WHOLE: self._on_whole,
@@ -70,7 +70,10 @@ class CascadeAnswerer:
         kind = question[:1]
         if kind not in self._kinds or (self._batch.size == 0 and kind != q.START):
             raise MessageError("a question that Cascade does not ask here")
-        return self._kinds[kind](question[1:])
+        answered = self._kinds[kind](question[1:])
+        if self._leak.total > self._limit:
+            raise MessageError("more asked for than Cascade ever needs")
+        return answered
 
     @property
     def _frames(self) -> int:
@@ -132,7 +135,7 @@ class CascadeAnswerer:
         prefix(self._sliced[group], self._forest.order[p], self._rows[p, members])
         self._built[p, group] = True
 
-    def _on_nodes(self, body: bytes) -> bytes:
+    def _on_cuts(self, body: bytes) -> bytes:
         groups = self._first.size - 1
         joined, offset = q.sections(body, groups)
         data: Octets = np.frombuffer(joined, np.uint8)
@@ -150,7 +153,7 @@ class CascadeAnswerer:
 
         self._workers.share(work, groups, data.size)
         if asked.min() < 0 or not asked.any():
-            raise MessageError("a question asks for no node, or for nodes that do not exist")
+            raise MessageError("a question asks for no parity, or for cuts that do not exist")
         if self._rank is not None:
             self._rank.add_cuts(self._forest, joined)
         self._count_parities(int(asked.sum()))

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from protocols.errors import MessageError
 from protocols.reconciliation.cascade.forest import block_sums, dense_passes
+from protocols.reconciliation.cascade.frames import CORRECTED, COUNT, LONG, ODD, Frames, compare
 from protocols.reconciliation.cascade.groups import Workers, first_frames, words_per_frame
 from protocols.reconciliation.cascade.kernels import (
     Forest,
@@ -15,15 +16,7 @@ from protocols.reconciliation.cascade.kernels import (
     arrange,
     slice_rows,
 )
-from protocols.reconciliation.cascade.search import (
-    CORRECTED,
-    COUNT,
-    LONG,
-    ODD,
-    Frames,
-    advance,
-    compare,
-)
+from protocols.reconciliation.cascade.search import advance
 
 __all__ = ["Attempt"]
 

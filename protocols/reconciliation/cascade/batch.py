@@ -141,7 +141,7 @@ class Batch:
         self._count_parities(work.opened)
         question = work.advance(b"")
         while question is not None:
-            answer = yield q.NODES + question
+            answer = yield q.CUTS + question
             if self._rank is not None:
                 self._rank.add_cuts(forest, question[4:])
             self._count_parities(work.asked)

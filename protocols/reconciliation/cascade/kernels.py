@@ -222,7 +222,7 @@ def _answer(
         row = rows[p, lane]
         base, scale = forest.first[p], forest.scale[p]
         left_over = np.int64(-1)
-        node = np.int64(0)
+        cut = np.int64(0)
         while left_over != 0:
             value = np.int64(0)
             shift = 0
@@ -240,13 +240,13 @@ def _answer(
             if left_over < 0:
                 left_over = value + 1
                 continue
-            node += value + 1
-            if node >= places:
+            cut += value + 1
+            if cut >= places:
                 return -1
-            start = np.int64(forest.starts[base + (node * scale >> 32)])
-            if start == node:
+            start = np.int64(forest.starts[base + (cut * scale >> 32)])
+            if start == cut:
                 return -1
-            if _get(row, start) != _get(row, node):
+            if _get(row, start) != _get(row, cut):
                 out[asked >> 3] |= np.uint8(128 >> (asked & 7))
             asked += 1
             left_over -= 1

@@ -7,15 +7,16 @@ A question is one byte that names its kind, then the kind's body:
     by the blocks' parities, for each group of frames, packed.
 `RETRY`
     One bit a frame of the batch, set for those to be treated once more; then as `START`.
-`NODES`
-    For each group its section's length in four bytes and its section, which `kernels`
-    describes. Answered by the nodes' parities, for each group, packed.
+`CUTS`
+    For each group its section's length in four bytes and its section, which `search`
+    describes. Answered by the parities up to the cuts, for each group, packed.
 `GROUP_CHECKS`
     Nothing. Answered by a check of each group of the batch.
 `FRAME_CHECKS`
     One bit a frame. Answered by a check of each frame marked.
 `WHOLE`
-    One bit a frame. Answered by all bits of the frames marked, each packed.
+    One bit a frame. Answered by all bits of the frames marked, each in words of 64 bits, the
+    lowest bit first, the lowest byte first.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from protocols.reconciliation.cascade.kernels import Words
 
 __all__ = [
     "BATCH",
+    "CUTS",
     "FRAME_CHECKS",
     "FRAME_CHECK_BITS",
     "GROUP_CHECKS",
     "GROUP_CHECK_BITS",
     "MAX_ATTEMPTS",
-    "NODES",
     "RETRY",
     "START",
     "WHOLE",
@@ -49,7 +50,7 @@ __all__ = [
     "sections",
 ]
 
-START, RETRY, NODES, GROUP_CHECKS, FRAME_CHECKS, WHOLE = (bytes([kind]) for kind in range(6))
+START, RETRY, CUTS, GROUP_CHECKS, FRAME_CHECKS, WHOLE = (bytes([kind]) for kind in range(6))
 
 BATCH = 16
 """Groups of frames that are treated together: it bounds memory, and round trips per bit."""
@@ -114,7 +115,7 @@ def marked(data: bytes, size: int) -> npt.NDArray[np.int64]:
 
 
 def sections(data: bytes, groups: int) -> tuple[bytes, npt.NDArray[np.int64]]:
-    """Return the joined sections of `NODES` and where each begins; raises MessageError."""
+    """Return the joined sections of `CUTS` and where each begins; raises MessageError."""
     parts = []
     at = 0
     for _ in range(groups):

@@ -227,7 +227,7 @@ def told_and_rank(size: int, rate: float, variant: str, trial: int) -> tuple[int
     bob = corrector(secret(key ^ errors), believed(rate), SEED, variant)
     alice = answerer(secret(key), believed(rate), SEED, variant)
     said = []
-    while (question := bob.question())[:1] in (questions.START, questions.NODES):
+    while (question := bob.question())[:1] in (questions.START, questions.CUTS):
         said.append((question, alice.answer(question)))
         bob.answer(said[-1][1])
     assert alice.leak == bob.leak
@@ -353,10 +353,10 @@ def test_alice_refuses_a_section_that_is_malformed(section: bytes) -> None:
     alice.answer(questions.START + questions.encode_counts((256, 16, 2)))
     before = alice.leak
     with pytest.raises(MessageError):
-        alice.answer(questions.NODES + len(section).to_bytes(4, "big") + section)
+        alice.answer(questions.CUTS + len(section).to_bytes(4, "big") + section)
     assert alice.leak == before
     good = b"\0\0\0\5"
-    alice.answer(questions.NODES + len(good).to_bytes(4, "big") + good)
+    alice.answer(questions.CUTS + len(good).to_bytes(4, "big") + good)
     assert alice.leak.parities == before.parities + 1
 
 
@@ -366,7 +366,7 @@ def test_alice_does_not_answer_for_ever() -> None:
     good = b"\0\0\0\5"
     with pytest.raises(MessageError, match="more parities"):
         for _ in range(100_000):
-            alice.answer(questions.NODES + len(good).to_bytes(4, "big") + good)
+            alice.answer(questions.CUTS + len(good).to_bytes(4, "big") + good)
     again = questions.RETRY + b"\x80" + questions.encode_counts((2,))
     with pytest.raises(MessageError, match="more"):
         for _ in range(100):
