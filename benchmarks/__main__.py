@@ -23,8 +23,11 @@ MODULES = (
     "visa",
     "runfile",
     "plant",
-    "hashing",
     "prediction",
+    "cascade",
+    "ldpc",
+    "hashing",
+    "link",
     "distillation",
 )
 
