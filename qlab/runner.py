@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,7 @@ from qlab.context import (
 from qlab.errors import ExitCode, QlabError, UsageError, one_line
 from qlab.experiments.interface import Experiment, experiment
 from qlab.keystore import KeyRecord, KeyStore
+from qlab.link.errors import TamperedError
 from qlab.link.peer import AgreedKeys, OtherParty, PairEntropy, meeting
 from qlab.provenance import provenance
 from qlab.runfile.placing import refuse_existing
@@ -150,6 +151,11 @@ def run_experiment(
         seed = secrets.randbits(63)
     side = {} if other is None else {"side": other.side}
     planned = experiment(name)(station_file, {**(overrides or {}), **side})
+    if other is None and planned.side in ("alice", "bob"):
+        raise UsageError(
+            f"this station is {planned.side.capitalize()}'s alone",
+            remedy=f"add --role {planned.side} with --listen or --connect",
+        )
     config = toml_text({**_resolved(station_file), name: planned.table})
     started = datetime.now(UTC)
     flag = AbortFlag()
@@ -206,7 +212,10 @@ def run_experiment(
             )
             outcome = conduct(planned, ctx)
             if peer is not None:
-                peer.close(outcome.error)
+                try:
+                    peer.close(outcome.error)
+                except TamperedError as meddling:  # too late for the run, not for its user
+                    outcome = replace(outcome, error=meddling)
             writer.result(outcome.results)
             writer.close(outcome.status)
         finally:

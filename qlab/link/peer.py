@@ -97,10 +97,16 @@ class LivePeer:
         return data
 
     def close(self, error: BaseException | None) -> None:
-        """End the session, and tell the other side if that is no good end."""
+        """End the session, and tell the other side if that is no good end.
+
+        Raises
+        ------
+        TamperedError
+            If something came at the end that nobody sent. All that counts was said and
+            confirmed before.
+        """
         if error is None:
-            with suppress(*_LINK_ERRORS):  # all that counts has been said and confirmed
-                self._line.close()
+            self._line.close()
             return
         text = one_line(error) if isinstance(error, Exception) else "it was stopped"
         self._line.close(text, insecure=exit_code(error) is ExitCode.INSECURE)

@@ -1,7 +1,8 @@
 """BB84 with a station for each party: `qlab run bb84 --role alice` and ``--role bob``.
 
 For each pattern both load their generators and Alice says when hers is; then Bob arms his
-tagger and says so, Alice plays, and waits with the next pattern until he has collected.
+tagger and says so, Alice plays and says so, and waits with the next pattern until he has
+collected.
 These words are part of the transcript that the parties' tags authenticate.
 """
 
@@ -56,13 +57,17 @@ class _Armed(_Word, frozen=True, tag="armed"):
     """Bob listens for pattern `index`."""
 
 
+class _Played(_Word, frozen=True, tag="played"):
+    """Alice has sent pattern `index` off."""
+
+
 class _Collected(_Word, frozen=True, tag="collected"):
     """Bob has the time stamps of pattern `index`."""
 
 
 _VERSION = 1
 _ENCODER = msgspec.msgpack.Encoder()
-_AnyWord = _Loaded | _Armed | _Collected
+_AnyWord = _Loaded | _Armed | _Played | _Collected
 _WORDS: msgspec.msgpack.Decoder[_AnyWord] = msgspec.msgpack.Decoder(_AnyWord)
 
 
@@ -87,11 +92,7 @@ class _Role(PlannedBb84):
     def run(self, ctx: RunContext) -> dict[str, Any]:
         """Take part in all blocks and in the distillation of a key from them."""
         peer = ctx.peer
-        if peer is None:
-            raise UsageError(
-                f"this station is {self.side.capitalize()}'s alone",
-                remedy=f"add --role {self.side} with --listen or --connect",
-            )
+        assert peer is not None
         start_ns = ctx.clock.now_ns()
         opening = peer.opening()
         _, hopeless = self.setup()
@@ -161,6 +162,7 @@ class AliceBb84(_Role):
                 words.say(_Loaded(_VERSION, index))
                 words.hear(_Armed, index)
                 acquisition.trigger()
+                words.say(_Played(_VERSION, index))
                 words.hear(_Collected, index)
                 alice.add_block(settings)
                 facts.append({"slots": slots, "live_s": slots / options.slot_rate_hz})
@@ -205,8 +207,7 @@ class BobBb84(_Role):
                 if not repeat:
                     acquisition.load_bob(index, basis)
                 words.hear(_Loaded, index)
-                armed = partial(words.say, _Armed(_VERSION, index))
-                block = acquisition.receive(index, slots, armed)
+                block = acquisition.receive(index, slots, partial(_let_play, words, index))
                 words.say(_Collected(_VERSION, index))
                 bob.add_block(block.detections, basis, entropy)
                 facts.append(
@@ -220,6 +221,11 @@ class BobBb84(_Role):
                 )
                 ctx.progress.step(f"{facts[-1]['detections']:,} detections")
         return bob, {}, facts
+
+
+def _let_play(words: _Words, index: int) -> None:
+    words.say(_Armed(_VERSION, index))
+    words.hear(_Played, index)
 
 
 class _Words:
