@@ -59,9 +59,9 @@ class Attempt:
         batch, side = self.batch, self._side
         decoder = Decoder(batch.ladder.code(batch.rows), side.known)
         prior = reliability(min(max(self.rate, 1e-4), 0.2))
-        efforts = [Effort(_AGAIN if batch.before else _FIRST, prior)]
+        efforts = [Effort(_AGAIN if batch.before else _FIRST, prior, bold=batch.before > 0)]
         if hard:
-            efforts += [Effort(_HARD, max(1, prior - 1)), Effort(_HARD, prior + 2)]
+            efforts += [Effort(_HARD, max(1, prior + more), bold=True) for more in (-3, 0)]
         for effort in efforts:
             tried = np.flatnonzero(self.failed)
 

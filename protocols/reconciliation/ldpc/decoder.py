@@ -43,6 +43,7 @@ from protocols.reconciliation.ldpc.lanes import (
     spread,
     store,
     sub,
+    sub_positive,
     table,
     toggle,
     with_sign,
@@ -82,10 +83,15 @@ class Effort:
         At most so many; each goes once over all checks.
     prior : int
         Reliability of a bit before decoding, 1 to 127; see `reliability`.
+    bold : bool
+        Tell a bit at least its check's least other reliability less 8, up to 60, where the
+        sum of doubts would say less. That frees errors that hold each other fast, in bits
+        of few checks, and mostly decodes what failed without.
     """
 
     iterations: int
     prior: int
+    bold: bool = False
 
 
 def reliability(rate: float) -> int:
@@ -170,6 +176,7 @@ class Decoder:
             np.empty(code.column.size * code.z, np.int8),
             np.empty(self._scratch, np.int8),
             effort.iterations,
+            effort.bold,
             errors,
             iterations,
         )
@@ -192,8 +199,14 @@ def _trust(total: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _at_least(size: Any) -> Any:
+    return lower(splat(60), sub_positive(size, splat(8)))
+
+
+@njit(cache=True, nogil=True)
 def _iterate(
     first_time: bool,
+    bold: bool,
     z: np.uint64,
     starts: Words,
     column: _Places,
@@ -213,7 +226,8 @@ def _iterate(
         for lane in range(zero, z, width):
             sign = spread(syndrome[check])
             check += one
-            least, most, others = splat(127), splat(0), splat(0)
+            least = second = splat(127)
+            most = others = splat(0)
             for entry in range(first, last):
                 place = base[entry] + lane
                 if lane >= edge[entry]:
@@ -225,28 +239,32 @@ def _iterate(
                 store(scratch, at, seen)
                 size = absolute(seen)
                 sign = toggle(sign, seen)
+                if bold:
+                    second = lower(second, greater(least, size))
                 least = lower(least, size)
                 doubt = _doubt(size)
                 others = add_positive(others, lower(most, doubt))
                 most = greater(most, doubt)
                 at += width
                 read += width
+            to_others, to_least = _trust(add_positive(others, most)), _trust(others)
+            if bold:
+                to_others = greater(to_others, _at_least(least))
+                to_least = greater(to_least, _at_least(second))
             store(scratch, at, sign)
             store(scratch, at + width, least)
-            store(scratch, at + width + width, _trust(add_positive(others, most)))
-            store(scratch, at + width + width + width, _trust(others))
+            store(scratch, at + width + width, to_others)
+            store(scratch, at + width + width + width, to_least)
             at += width + width + width + width
         at = zero
         for lane in range(zero, z, width):
             end = at + (last - first) * width
             sign, least = load(scratch, end), load(scratch, end + width)
-            others, own = (
-                load(scratch, end + width + width),
-                load(scratch, end + width + width + width),
-            )
+            to_others = load(scratch, end + width + width)
+            to_least = load(scratch, end + width + width + width)
             for entry in range(first, last):
                 seen = load(scratch, at)
-                told = pick_equal(absolute(seen), least, own, others)
+                told = pick_equal(absolute(seen), least, to_least, to_others)
                 told = with_sign(told, toggle(sign, seen))
                 store(messages, written, told)
                 seen = add(seen, told)
@@ -291,6 +309,7 @@ def _decode_all(
     messages: _Bytes,
     scratch: _Bytes,
     limit: int,
+    bold: bool,
     errors: Words,
     iterations: npt.NDArray[np.int32],
 ) -> None:
@@ -303,6 +322,7 @@ def _decode_all(
         for done in range(limit):
             _iterate(
                 done == 0,
+                bold,
                 z,
                 starts,
                 column,

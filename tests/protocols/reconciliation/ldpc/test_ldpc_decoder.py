@@ -83,13 +83,17 @@ def plainly(
                 else max(-128, min(127, values[b] - told.get((check, b), 0)))
                 for b in bits
             ]
-            least = min(127, *(abs(x) for x in seen))
+            reliabilities = sorted(min(127, abs(x)) for x in seen)
+            least = reliabilities[0]
             doubts = sorted(doubt(abs(x)) for x in seen)
             others = min(255, sum(doubts[:-1]))
             total = min(255, others + doubts[-1])
             for bit, x in zip(bits, seen, strict=True):
                 odd = (sum(y < 0 for y in seen) - (x < 0) + int(syndrome[check])) % 2
                 size = trust(others) if abs(x) == least else trust(total)
+                if effort.bold:
+                    bound = reliabilities[1] if abs(x) == least else least
+                    size = max(size, min(60, bound - 8))
                 told[check, int(bit)] = -size if odd else size
                 values[bit] = max(-128, min(127, x + told[check, int(bit)]))
         found = np.array([value < 0 for value in values])
@@ -99,14 +103,22 @@ def plainly(
 
 
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), rate=st.floats(0.01, 0.12), shortened=st.booleans())
-def test_every_byte_is_that_of_the_rule(seed: int, rate: float, shortened: bool) -> None:
-    code = small_code(64, 8, 4, 3, seed)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    z=st.sampled_from([64, 128]),
+    rate=st.floats(0.01, 0.12),
+    shortened=st.booleans(),
+    bold=st.booleans(),
+)
+def test_every_byte_is_that_of_the_rule(
+    seed: int, z: int, rate: float, shortened: bool, bold: bool
+) -> None:
+    code = small_code(z, 8, 4, 3, seed)
     errors = errors_of(code, rate, 2, seed)
     known = [2, 5] if shortened else []
     errors[:, known] = 0
     syndromes = code.syndromes(errors)
-    effort = Effort(6, reliability(rate))
+    effort = Effort(6, reliability(rate), bold)
     found, iterations = Decoder(code, np.array(known, np.int64)).decode(syndromes, effort)
     for frame in range(2):
         expected = plainly(code, unpacked(syndromes)[frame], set(known), effort)
