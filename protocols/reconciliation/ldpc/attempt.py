@@ -11,8 +11,10 @@ from protocols.reconciliation.ldpc.side import Frames, Side
 
 __all__ = ["Attempt"]
 
-_FIRST, _AGAIN, _HARD = 30, 40, 200
-"""Iterations of the first attempt, of those in blind rounds, and of the last."""
+_ITERATIONS = {16384: (50, 60), 65536: (60, 80), 1 << 20: (120, 120)}
+"""Iterations of the first attempt and of those in blind rounds, by the length of the frame."""
+_HARD = 200
+"""Iterations of the last attempts."""
 
 
 class Attempt:
@@ -59,7 +61,8 @@ class Attempt:
         batch, side = self.batch, self._side
         decoder = Decoder(batch.ladder.code(batch.rows), side.known)
         prior = reliability(min(max(self.rate, 1e-4), 0.2))
-        efforts = [Effort(_AGAIN if batch.before else _FIRST, prior, bold=batch.before > 0)]
+        again = batch.before > 0
+        efforts = [Effort(_ITERATIONS[side.framing.frame][again], prior, bold=again)]
         if hard:
             efforts += [Effort(_HARD, max(1, prior + more), bold=True) for more in (-3, 0)]
         for effort in efforts:

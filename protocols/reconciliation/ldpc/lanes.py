@@ -24,9 +24,7 @@ __all__ = [
     "absolute",
     "add",
     "add_positive",
-    "four_times",
     "greater",
-    "leading_zeros",
     "load",
     "lower",
     "pick_equal",
@@ -230,18 +228,6 @@ def with_sign(builder: Any, magnitude: Any, sign: Any) -> Any:
 def add_positive(builder: Any, a: Any, b: Any) -> Any:
     """Return a + b of unsigned bytes, at most 255."""
     return _call("uadd.sat", builder, a, b)
-
-
-@_lanewise
-def four_times(builder: Any, a: Any) -> Any:
-    """Return 4·a of unsigned bytes of at most 63."""
-    return builder.shl(a, _constant(2))
-
-
-@_lanewise
-def leading_zeros(builder: Any, a: Any) -> Any:
-    """Return how many zeros the binary digits of unsigned bytes begin with, 0 to 8."""
-    return _call("ctlz", builder, a, ir.Constant(ir.IntType(1), 0))
 
 
 def _shuffler(architecture: str, features: Collection[str]) -> tuple[str, int] | None:

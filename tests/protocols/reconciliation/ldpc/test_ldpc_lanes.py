@@ -36,18 +36,8 @@ def _absolute(a: Any, b: Any) -> Any:
 
 
 @njit
-def _leading_zeros(a: Any, b: Any) -> Any:
-    return lanes.leading_zeros(a)
-
-
-@njit
 def _with_sign(a: Any, b: Any) -> Any:
     return lanes.with_sign(lanes.lower(a, lanes.splat(127)), b)
-
-
-@njit
-def _four_times(a: Any, b: Any) -> Any:
-    return lanes.four_times(lanes.lower(a, lanes.splat(63)))
 
 
 @njit
@@ -69,9 +59,7 @@ OPERATIONS: list[tuple[Any, Callable[[], npt.NDArray[np.int64]]]] = [
     (lanes.greater, lambda: np.maximum(UNSIGNED_A, UNSIGNED_B)),
     (lanes.toggle, lambda: WIDE_A ^ WIDE_B),
     (_absolute, lambda: np.abs(WIDE_A)),
-    (_leading_zeros, lambda: np.array([8 - int(a).bit_length() for a in UNSIGNED_A])),
     (_with_sign, lambda: np.where(WIDE_B < 0, -1, 1) * np.minimum(UNSIGNED_A, 127)),
-    (_four_times, lambda: 4 * np.minimum(UNSIGNED_A, 63)),
     (_shifted, lambda: UNSIGNED_A >> 3),
     (
         _pick,
