@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _LEAST = 4096
-_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.06, 0.006), 1 << 20: (1.055, 0.003)}
+_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.065, 0.009), 1 << 20: (1.055, 0.003)}
 """Parities a bit with which about half of the frames are decoded: base · h + slope, as measured."""
 HIGHEST = 0.115
 """Rate of errors above which there are no codes."""
