@@ -6,11 +6,10 @@ from protocols.reconciliation.ldpc.design.protograph import Recipe
 
 __all__ = ["recipes"]
 
-_CIRCULANTS = {16384: 64, 65536: 256, 1 << 20: 4096}
-_HIGHEST = 165
+_COLUMNS = {16384: 256, 65536: 512, 1 << 20: 512}
 
-# first stage; columns of degree 2, 3, middle and hubs; entries of the last two; what a later
-# row joins of each
+# For 256 columns: first stage; columns of degree 2, 3, middle and hubs; entries of the last
+# two; what a later row joins of each.
 _Line = tuple[int, tuple[int, int, int, int], tuple[int, int], tuple[int, int, int, int]]
 _LINES: tuple[_Line, ...] = (
     (6, (5, 145, 60, 46), (240, 207), (2, 4, 5, 20)),
@@ -30,27 +29,41 @@ _LINES: tuple[_Line, ...] = (
     (51, (49, 127, 53, 27), (392, 645), (1, 2, 2, 12)),
     (57, (54, 124, 52, 26), (374, 624), (1, 2, 2, 10)),
     (64, (58, 120, 52, 26), (362, 624), (1, 2, 2, 9)),
-    (72, (62, 117, 51, 26), (342, 624), (0, 1, 1, 7)),
-    (80, (66, 113, 51, 26), (330, 623), (0, 1, 1, 6)),
+    (72, (62, 117, 51, 26), (342, 624), (1, 2, 1, 8)),
+    (80, (66, 113, 51, 26), (330, 623), (1, 1, 1, 6)),
     (90, (72, 108, 50, 26), (316, 615), (0, 1, 1, 5)),
+    (100, (78, 103, 49, 26), (302, 607), (0, 1, 1, 5)),
+)
+# Longer frames have room for hubs of higher degree where rows are few, and do with fewer ladders.
+_LONG: tuple[_Line, ...] = (
+    *(line for line in _LINES if line[0] in (8, 13, 17)),
+    (22, (22, 138, 71, 25), (616, 750), (1, 4, 12, 24)),
+    *(line for line in _LINES if line[0] in (28, 36, 45, 57, 72, 90, 100)),
 )
 
 
 def recipes(frame: int) -> tuple[Recipe, ...]:
     """Return the recipes for frames of `frame` bits, by ascending leak.
 
-    Each ladder ends at 1.6 times its first stage, or 40 rows behind it; only the last goes on
-    up to the leak of an error rate of 0.13.
+    Each ladder ends at 1.6 times its first stage. Longer frames have twice as many block
+    columns and rows, since there one row of 256 would be a coarse step.
     """
+    columns = _COLUMNS[frame]
+    times = columns // 256
     return tuple(
         Recipe(
-            name=f"{frame}-{first}",
-            z=_CIRCULANTS[frame],
-            first=first,
-            last=_HIGHEST if first == _LINES[-1][0] else first + min(-(-first * 6 // 10), 40),
-            classes=classes,
-            entries=entries,
+            name=f"{frame}-{times * first}",
+            z=frame // columns,
+            first=times * first,
+            last=times * (first + -(-first * 6 // 10)),
+            classes=(
+                times * classes[0],
+                times * classes[1],
+                times * classes[2],
+                times * classes[3],
+            ),
+            entries=(times * entries[0], times * entries[1]),
             joined=joined,
         )
-        for first, classes, entries, joined in _LINES
+        for first, classes, entries, joined in (_LINES if times == 1 else _LONG)
     )

@@ -88,8 +88,8 @@ def test_ladders_ascend_and_cover_the_range(frame: int) -> None:
     assert ladders[0].first / columns <= 0.05
     assert ladders[-1].last / columns >= 0.6
     for ladder, higher in pairwise(ladders):
-        assert higher.first <= 1.35 * ladder.first
-        assert ladder.last >= 1.3 * ladder.first
+        assert higher.first <= (1.35 if ladder.first >= 0.05 * columns else 1.65) * ladder.first
+        assert ladder.last >= 1.6 * ladder.first
 
 
 def test_a_stage_is_a_prefix() -> None:
@@ -141,15 +141,15 @@ def test_cycles_of_four_are_counted() -> None:
     assert cycles_of_four(some_code(8, [[(0, 1), (1, 3)], [(0, 2), (1, 5)]], 2)) == 0
 
 
-@pytest.mark.parametrize("frame", [65536, 1 << 20])
-def test_no_cycles_of_four(frame: int) -> None:
-    for ladder in family(frame):
+def test_no_cycles_of_four() -> None:
+    for ladder in family(1 << 20):
         assert cycles_of_four(ladder.finest) == 0, ladder.name
 
 
-def test_cycles_of_four_of_short_frames_join_columns_of_high_degree_only() -> None:
-    """Circulants of 64 leave no room for more; below a leak of a twentieth not even for that."""
-    for ladder in family(16384):
+@pytest.mark.parametrize("frame", [16384, 65536])
+def test_cycles_of_four_of_short_frames_join_columns_of_high_degree_only(frame: int) -> None:
+    """Small circulants leave no room for more; below a leak of a twentieth not even for that."""
+    for ladder in family(frame):
         if ladder.first >= 0.05 * ladder.finest.columns:
             assert cycles_of_four(ladder.code(ladder.first), above=4) == 0, ladder.name
 
@@ -162,7 +162,7 @@ def test_ladders_follow_their_recipes(frame: int) -> None:
         few = Counter(degrees.tolist())
         assert few == Counter(recipe.degrees)
         assert (few[2], few[3]) == recipe.classes[:2]
-        assert few.total() == recipe.columns == 256
+        assert few.total() == recipe.columns
         assert first.column.size == 2 * few[2] + 3 * few[3] + sum(recipe.entries)
         lengths = np.diff(first.starts)
         assert lengths.max() - lengths.min() <= 2
@@ -178,9 +178,9 @@ def test_a_ladder_is_made_anew_bit_for_bit(frame: int, which: int) -> None:
 @pytest.mark.parametrize(
     ("frame", "digest"),
     [
-        (16384, "87dec31e7422d11f863ca4ecbc0e500e9553de4c5bf49ba4ba424b7210482034"),
-        (65536, "f5da37086f100fbbd6986266a14024e55d03fcaa4de0fdf23e10fce94811df9f"),
-        (1 << 20, "f43a92f2264e4a5f0e0e0da90589d27f96612b8cb66fb13aa67d9c3979d0a86b"),
+        (16384, "9dccc7eb0e0646b0e06ec1a97a4aeff6883bcfb98dc689829de3a213e048d054"),
+        (65536, "f7d77b4d3a1946e03a4c6f603ddc8bc655555ef631c0ea484586885d37271e77"),
+        (1 << 20, "cd396c0e96a7e73adfc6f54441452d84e4b2887947147e8876032ba26881db7c"),
     ],
 )
 def test_tables_never_change_unnoticed(frame: int, digest: str) -> None:
