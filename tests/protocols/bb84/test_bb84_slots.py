@@ -116,22 +116,22 @@ def test_the_rules_one_by_one(found: list[tuple[int, int]], dead: int) -> None:
 def test_sifting_keeps_equal_bases() -> None:
     alice = np.array([0, 0, 1, 1, 0, 1, 0], np.uint8)
     bob = np.array([0, 1, 1, 0, 0, 1, 0], np.uint8)
-    whole = sift(alice, bob, np.array([2, 0, 1]), np.array([1, 0]), 9, 9)
-    assert whole.key.tolist() == [6, 0, 4]
-    assert whole.test.tolist() == [2, 5]
-    assert (whole.discarded_key, whole.discarded_test) == (0, 0)
-    cut = sift(alice, bob, np.array([2, 0, 1]), np.array([1, 0]), 2, 1)
-    assert cut.key.tolist() == [6, 0]
-    assert cut.test.tolist() == [5]
-    assert (cut.discarded_key, cut.discarded_test) == (1, 1)
+    key, test = sift(alice, bob, np.array([2, 0, 1]), np.array([1, 0]), 9, 9)
+    assert key.tolist() == [6, 0, 4]
+    assert test.tolist() == [2, 5]
+    key, test = sift(alice, bob, np.array([2, 0, 1]), np.array([1, 0]), 2, 1)
+    assert key.tolist() == [6, 0]
+    assert test.tolist() == [5]
     with pytest.raises(ParameterError):
         sift(alice, bob, np.arange(2), np.arange(2), 9, 9)
+    with pytest.raises(ParameterError):
+        sift(alice, bob[:-1], np.arange(3), np.arange(2), 9, 9)
 
 
 def test_counts_per_intensity() -> None:
-    intensity = np.array([0, 1, 1, 0, 1], np.uint8)
-    assert intensity_counts(intensity, 2) == (2, 3)
-    assert intensity_counts(intensity, 3, np.array([1, 0, 1, 0, 1], np.uint8)) == (1, 2, 0)
+    weak, vacuum = np.array([0, 1, 1, 0, 0], np.uint8), np.array([0, 0, 0, 0, 1], np.uint8)
+    assert intensity_counts([weak], 5) == (3, 2)
+    assert intensity_counts([weak, vacuum], 5) == (2, 2, 1)
 
 
 @pytest.mark.parametrize("peak", [0.3, 12.0, 49.9, 99.8])
