@@ -29,6 +29,9 @@ class Setup:
         A fact of the station; 'none' admits no key.
     reconciliation, amplification : str
         As `protocols.distillation.bound.Terms`.
+    already_disclosed : int
+        Bits about the key that became public before, when parts of the same detections were
+        reconciled without giving a key; the agreed length loses them.
     """
 
     source: Source
@@ -36,8 +39,11 @@ class Setup:
     phase_randomisation: PhaseRandomisation
     reconciliation: str = "auto"
     amplification: str = "toeplitz"
+    already_disclosed: int = 0
 
     def __post_init__(self) -> None:
+        if self.already_disclosed < 0:
+            raise ParameterError("what was disclosed already cannot be negative")
         if self.phase_randomisation not in get_args(PhaseRandomisation):
             raise ParameterError(f"unknown phase randomisation {self.phase_randomisation!r}")
 

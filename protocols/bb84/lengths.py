@@ -33,7 +33,7 @@ class FixedLength:
     @property
     def protocol(self) -> str:
         """What results call it."""
-        return "BB84, one decoy"
+        return self.setup.agreement.protocol
 
     @property
     def proof(self) -> str:
@@ -62,7 +62,11 @@ class FixedLength:
         return None
 
     def decide(self, tally: Tally, disclosed: int, tag_bits: int) -> Verdict:
-        """Compare the observed bounds with the agreement."""
+        """Compare the observed bounds with the agreement.
+
+        What was disclosed before the block was agreed on is taken off the agreed length: it
+        is no part of what the agreement allows reconciliation to disclose.
+        """
         setup = self.setup
         agreement = setup.agreement
         proof = agreement.proof
@@ -91,8 +95,17 @@ class FixedLength:
                 check_acceptance(agreement, found)
         except InsecureError as error:
             reason = str(error)
-        bounds = {**found.bounds, "length": found.length}
-        return Verdict(agreement.length if reason is None else 0, reason, bounds)
+        before = setup.already_disclosed
+        bounds = {**found.bounds, "length": max(0, found.length - before)}
+        if before:
+            bounds["already_disclosed_bits"] = float(before)
+        length = agreement.length - before
+        if reason is None and length <= 0:
+            reason = (
+                f"earlier conversations disclosed {before} bits,"
+                f" which leave nothing of the {agreement.length} agreed"
+            )
+        return Verdict(length if reason is None else 0, reason, bounds)
 
 
 def terms(setup: Setup) -> Terms:

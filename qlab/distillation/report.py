@@ -33,6 +33,8 @@ def distillation_summary(results: Mapping[str, Any]) -> str:
     if results["sample_bits"]:
         sampled = f"{results['sample_bits']:,} bits disclosed, {results['sample_errors']:,} wrong"
         rows.insert(2, ("sample", sampled))
+    if results.get("already_disclosed_bits"):
+        rows.insert(5, ("told before", f"{results['already_disclosed_bits']:,} bits, charged"))
     rows += [("assumed" if i == 0 else "", text) for i, text in enumerate(results["assumptions"])]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

@@ -4,6 +4,10 @@ The runs of a session are one block: what each of them recorded is added to the 
 parties, as `qlab replay --from-data` adds one, and the block is agreed on for all their
 pulses together. A run that gave a key of its own is refused, and so is one whose key or part
 of a key the store has ever held.
+
+A run without a key has told of the same bits all the same: parities, a tag, error counts. All
+of that is charged to the key of the session, and a run whose file does not say how much it
+told is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
@@ -100,7 +106,12 @@ def distil_runs(
     planned, slots = _common_settings(paths, session)
     planned.options = dataclasses.replace(planned.options, slots=slots)
     setup, hopeless = planned.setup()
-    setup = dataclasses.replace(setup, reconciliation=reconciliation, amplification=amplification)
+    setup = dataclasses.replace(
+        setup,
+        reconciliation=reconciliation,
+        amplification=amplification,
+        already_disclosed=session.already_disclosed,
+    )
     alice, bob = Alice(setup, workers=workers), _Bob(setup, workers=workers)
     bob.alice = alice
     for path in paths:
@@ -121,6 +132,7 @@ def distil_runs(
     return {
         **found.as_dict(),
         "assumptions": [*account.assumptions, _CHOSEN_BEFORE],
+        "already_disclosed_bits": session.already_disclosed,
         "runs": session.run_ids,
         "sifted_bits": account.sifted_bits,
         "agreed_length": max(0, account.agreed_length),
@@ -158,6 +170,24 @@ def _settings(planned: Bb84) -> dict[str, Any]:
     return {name: value for name, value in planned.table.items() if name != "slots"}
 
 
+def _disclosed(path: Path, run: RunFile, planned: Bb84) -> int:
+    """Return how many bits about its key a run has told: leak, tag and error counts."""
+    accounts = [results for results in run.results if "leak_ec_bits" in results]
+    talked = [n for n, name in enumerate(run.sources) if name.startswith("message:")]
+    if not accounts and np.isin(run.index["source"], talked).any():
+        raise UsedDetectionsError(
+            f"{path} ended while its parties talked, and does not say how much they told",
+            remedy="leave it out; `qlab replay --from-data` analyses it without making a key",
+        )
+    tag_bits = planned.setup()[0].agreement.tag_bits
+    total = 0
+    for results in accounts:
+        counts = results["n_z"]
+        announced = len(counts) * sum(counts).bit_length()
+        total += results["leak_ec_bits"] + tag_bits + announced
+    return total
+
+
 class _Session:
     """The runs that come together, and which detections they are."""
 
@@ -170,6 +200,7 @@ class _Session:
         self._detections: dict[bytes, Path] = {}
         self.run_ids: list[str] = []
         self.simulated = False
+        self.already_disclosed = 0
 
     def admit(self, path: Path, run: RunFile) -> Bb84:
         """Return a run's experiment, or refuse the run."""
@@ -197,6 +228,7 @@ class _Session:
             )
         if planned.options.pattern_repeats > 1:
             raise UsageError(f"{path} sent its patterns more than once: a demonstration, no key")
+        self.already_disclosed += _disclosed(path, run, planned)
         self.run_ids.append(run.run_id)
         return planned
 

@@ -2,15 +2,20 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 from small_runs import KEYED, KEYED_PLANT, small_run
 
+from drivers.core.context import Kind
 from qlab.cli import main
+from qlab.distillation.report import distillation_summary
 from qlab.distillation.runs import UsedDetectionsError, distil_runs
 from qlab.errors import UsageError
 from qlab.keystore import KeyStore
 from qlab.runfile.reader import RunFile
+from qlab.runfile.schema import RunStatus
+from qlab.runfile.writer import RunWriter
 
 #: A third of what a key takes.
 SHORT = KEYED | {"slots": 40_000, "block_slots": 20_000}
@@ -33,7 +38,7 @@ def store(tmp_path):
 
 def test_runs_that_give_no_key_alone_give_one_together(runs, store):
     found = distil_runs(runs, key_store=store)
-    assert found["no_key"] is None and found["secret_bits"] > 500
+    assert found["no_key"] is None and found["secret_bits"] > 400
     assert found["verified"] is True and found["residual_errors"] == 0
     assert sum(found["n_z"]) == found["bits"] and found["errors"] == sum(found["m_z"])
     (record,) = store.records()
@@ -42,6 +47,62 @@ def test_runs_that_give_no_key_alone_give_one_together(runs, store):
     assert not record.fit_for_use and not found["fit_for_use"]  # simulated
     assert store.key(record.key_id).bit_count == found["secret_bits"]
     assert any("agreed on before" in text for text in found["assumptions"])
+
+
+def test_what_the_runs_told_is_charged(runs, store):
+    told, counted = 0, 0
+    for path in runs:
+        with RunFile.open(path) as run:
+            results = run.results[-1]
+        assert results["leak_ec_bits"] > 0 and results["verified"]
+        told += results["leak_ec_bits"]
+        counted += 2 * sum(results["n_z"]).bit_length()  # one count for each intensity
+    found = distil_runs(runs, key_store=store)
+    charge = found["already_disclosed_bits"]
+    tags = charge - told - counted
+    assert tags >= 3 * 8 and tags % 3 == 0  # a whole tag of each run
+    assert found["bounds"]["already_disclosed_bits"] == charge
+    assert found["secret_bits"] == found["agreed_length"] - charge
+    assert found["secret_bits"] <= found["bounds"]["length"]
+    assert f"{charge:,} bits, charged" in distillation_summary(found)
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """Return a run that Ctrl-C ended at its first record of a kind."""
+
+    def run(kind, nth):
+        record = RunWriter.record
+        seen = []
+
+        def counted(self, source, found, *arguments, **more):
+            record(self, source, found, *arguments, **more)
+            seen.extend([source] * (found is kind))
+            if found is kind and len(seen) == nth:
+                signal.raise_signal(signal.SIGINT)
+
+        path = tmp_path / f"{kind.name}{nth}.h5"
+        with monkeypatch.context() as patched:
+            patched.setattr(RunWriter, "record", counted)
+            outcome = small_run(path, seed=7, plant=KEYED_PLANT, **SHORT)
+        assert outcome.status is RunStatus.ABORTED
+        return path
+
+    return run
+
+
+def test_a_run_that_ended_while_the_parties_talked_is_refused(runs, store, stopped):
+    for path in (stopped(Kind.MESSAGE, 1), stopped(Kind.MESSAGE, 6)):
+        with pytest.raises(UsedDetectionsError, match="does not say how much they told"):
+            distil_runs([*runs, path], key_store=store)
+    assert store.records() == []
+
+
+def test_a_run_that_ended_before_they_talked_is_taken(runs, store, stopped):
+    alone = distil_runs(runs, key_store=KeyStore(store.folder.parent / "alone"))
+    silent = stopped(Kind.WRITE, 40)
+    found = distil_runs([*runs, silent], key_store=store)
+    assert found["already_disclosed_bits"] == alone["already_disclosed_bits"]
 
 
 def test_a_run_alone_gives_none_and_stays_unused(runs, store):
