@@ -32,7 +32,7 @@ __all__ = ["distil_files", "distil_recorded", "require_methods"]
 _EPS_SEC, _EPS_COR = 1e-9, 1e-15
 
 ID_BITS = 64
-"""Length of the hash by which a sifted key is known again."""
+"""Length of the hash by which one party's sifted key is known again."""
 
 
 def require_methods(reconciliation: str, amplification: str) -> None:
@@ -72,11 +72,13 @@ def distil_files(
     else:
         bound = _counted(counts, protocol, variable_length, eps_sec, eps_cor)
     ours, theirs = read_sifted(alice, file_format), read_sifted(bob, file_format)
-    store, key_id, estimate = KeyStore(keys), None, None
+    bound.tag_bits(ours.bit_count)  # raises where no tag is long enough
+    store, estimate = KeyStore(keys), None
+    ids: tuple[str, ...] = ()
     if isinstance(bound, CountedKey):
         check_counts(bound.counts, check_keys(ours, theirs), ours.bit_count)
         estimate = Estimate(sum(bound.counts.m_z), sum(bound.counts.n_z))
-        key_id = unused_id(store, ours)
+        ids = unused_ids(store, (ours, theirs))
     found = distil_sifted(
         ours,
         theirs,
@@ -85,10 +87,10 @@ def distil_files(
         workers=workers or os.cpu_count() or 1,
         progress=progress,
     )
-    stored = found.key is not None and key_id is not None
-    if found.key is not None and key_id is not None:
-        store.add(_record(key_id, found), found.key.reveal())
-    return {**found.as_dict(), "key_id": key_id if stored else None, "stored": stored}
+    stored = found.key is not None and bool(ids)
+    if found.key is not None and ids:
+        store.add(_record(ids, found), found.key.reveal())
+    return {**found.as_dict(), "key_id": ids[0] if stored else None, "stored": stored}
 
 
 def _assumed(
@@ -124,7 +126,7 @@ def _counted(
             f"{path}: the counts are of {counts.protocol}, not of {protocol}",
             remedy="leave --protocol out, or mend it",
         )
-    announced = counts.announced_bits + ID_BITS
+    announced = counts.announced_bits + 2 * ID_BITS
     return CountedKey(replace(counts, announced_bits=announced), variable_length)
 
 
@@ -141,34 +143,37 @@ def check_counts(counts: KeyCounts, errors: int, bits: int) -> None:
             )
 
 
-def unused_id(store: KeyStore, key: SecretBits) -> str:
-    """Return the id for the key of a sifted key, the same whenever it is distilled here.
+def unused_ids(store: KeyStore, keys: Sequence[SecretBits]) -> tuple[str, ...]:
+    """Return an id for each party's sifted key, the same whenever it is distilled here.
 
     It is a universal hash of the sifted bits, `ID_BITS` long, which are charged as public.
+    The first is the id of the secret key, whose record names them all. Only the same bits in
+    the same order are known again.
 
     Raises
     ------
     UsageError
-        The store has held a key of this id.
+        The store has held a key of one of them.
     """
     store.prepare()
     salt = hashlib.sha256(store.identity().encode()).digest()[:KEY_BYTES]
-    tag = polynomial_tag(key.reveal(), key.bit_count, salt, ID_BITS)
-    key_id = f"sifted-{tag.hex()}"
-    if key_id in store.ids():
-        raise UsageError(
-            f"these detections have given the key {key_id} already",
-            remedy="`qlab key list --all` shows what became of it",
-        )
-    return key_id
+    tags = (polynomial_tag(key.reveal(), key.bit_count, salt, ID_BITS) for key in keys)
+    ids = tuple(f"sifted-{tag.hex()}" for tag in tags)
+    for record in store.records():
+        if not {record.key_id, *record.run_id.split(",")}.isdisjoint(ids):
+            raise UsageError(
+                f"these detections have given the key {record.key_id} already",
+                remedy="`qlab key list --all` shows what became of it",
+            )
+    return ids
 
 
-def _record(key_id: str, found: Distilled) -> KeyRecord:
+def _record(ids: tuple[str, ...], found: Distilled) -> KeyRecord:
     assert found.key is not None
     account = found.account
     return KeyRecord(
-        key_id,
-        "",
+        ids[0],
+        ",".join(ids),
         found.key.bit_count,
         account.eps_sec,
         account.eps_cor,

@@ -293,7 +293,7 @@ def test_counts_bring_a_proof_and_a_place_in_the_store(counted, command, tmp_pat
     assert results["sample_bits"] == 0  # the counts tell the error rate
     assert not any("equals the bit error rate" in text for text in results["assumptions"])
     assert results["bounds"]["leak_ec"] == results["leak_ec_bits"]
-    assert results["bounds"]["announced_bits"] == 64 + 16  # the key's id and the errors
+    assert results["bounds"]["announced_bits"] == 2 * 64 + 16  # both ids and the errors
     assert results["bounds"]["phi_z"] > results["qber"]
     record = KeyStore(tmp_path / "keys").record(results["key_id"])
     assert record.bits == results["secret_bits"] > 20_000
@@ -308,6 +308,28 @@ def test_a_key_of_the_same_detections_is_made_once(counted, command, tmp_path):
     assert code == 2 and results["key_id"] in said["error"]
     KeyStore(tmp_path / "keys").erase(results["key_id"])
     assert command(*arguments, "--amplification", "modular")[0] == 2
+
+
+def test_parties_that_change_places_are_known_again(counted, command, tmp_path):
+    alice, bob = keys_of(30_000, 0.01)
+    code, results = command(*counted(alice, bob))
+    assert code == 0
+    third = bob ^ (np.arange(alice.size) % 100 == 0)
+    for swapped in ((bob, alice), (bob, third), (third, bob), (third, alice)):
+        code, said = command(*counted(*swapped))
+        assert code == 2 and results["key_id"] in said["error"]
+    assert KeyStore(tmp_path / "keys").ids() == [results["key_id"]]
+
+
+def test_a_correctness_that_no_tag_reaches_is_refused_before_any_work(
+    files, counted, command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("qlab.distillation.offline.distil_sifted", None)
+    keys = keys_of(1000, 0.0)
+    for arguments in (files(*keys), counted(*keys)):
+        code, said = command(*arguments, "--eps-cor", "1e-40")
+        assert code == 2 and "does not reach 1e-40" in said["error"]
+    assert not (tmp_path / "keys").exists()
 
 
 def test_options_count_before_the_file(counted, command):
