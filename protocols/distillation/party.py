@@ -13,6 +13,7 @@ from protocols.distillation.codec import VERSION, Codec, Message
 from protocols.distillation.messages import DISTILLATION_MESSAGES
 from protocols.entropy import Entropy
 from protocols.errors import AbortedError, InsecureError, MessageError, ParameterError
+from protocols.privacy_amplification.choice import amplifier
 from protocols.reconciliation import choice
 from protocols.reconciliation.interface import Estimate, Leak
 from protocols.secret import SecretBits
@@ -55,6 +56,11 @@ class Party(ABC):
         Of this conversation only.
     workers : int
         Threads that reconciliation and privacy amplification may use.
+
+    Raises
+    ------
+    ParameterError
+        The terms name a method that there is not.
     """
 
     #: This party's packets travel so.
@@ -68,6 +74,8 @@ class Party(ABC):
     def __init__(
         self, terms: Terms, authenticator: Authenticator | None = None, workers: int = 1
     ) -> None:
+        choice.require(terms.reconciliation)
+        amplifier(terms.amplification)
         self._terms = terms
         self._authenticator = authenticator
         self._workers = workers
@@ -182,10 +190,7 @@ class Party(ABC):
         AbortedError
             The party was aborted before.
         """
-        try:
-            return self._guard(lambda: self._receive(data, entropy))
-        except ParameterError as error:
-            raise MessageError(f"the other party's message contradicts ours: {error}") from None
+        return self._guard(lambda: self._receive(data, entropy))
 
     def settle(self) -> None:
         """Do the work that nobody waits for; harmless to call after every packet."""
@@ -195,6 +200,12 @@ class Party(ABC):
 
     def _receive(self, data: bytes, entropy: Entropy) -> list[bytes]:
         self.settle()
+        try:
+            return self._take(data, entropy)
+        except ParameterError as error:  # our own parameters were checked before
+            raise MessageError(f"the other party's message contradicts ours: {error}") from None
+
+    def _take(self, data: bytes, entropy: Entropy) -> list[bytes]:
         packet = self._codec.unwrap(data)
         if packet.sequence != self._received:
             raise MessageError(f"message {packet.sequence} came where {self._received} is due")

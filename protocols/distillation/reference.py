@@ -58,6 +58,7 @@ class ReferenceParty(Party):
 
     def _distil(self, block: SiftedBlock, entropy: Entropy) -> list[bytes]:
         """Begin with a sifted block."""
+        self._terms.bound.tag_bits(block.key.bit_count)  # raises where no tag is long enough
         self._bits = block.key
         self._n_z, self._n_x, self._m_x = block.n_z, block.n_x, block.m_x
         self._estimate = block.estimate

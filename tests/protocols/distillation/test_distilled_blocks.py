@@ -254,3 +254,18 @@ def test_the_assumed_bound() -> None:
             AssumedSinglePhotons(wrong, 1e-15)
         with pytest.raises(ParameterError):
             AssumedSinglePhotons(1e-9, wrong)
+
+
+def test_terms_that_cannot_be_met_are_nobodys_message() -> None:
+    strict = Line(*noisy(2000, 0.01), terms=Terms(AssumedSinglePhotons(eps_cor=1e-40)))
+    for party, entropy in ((strict.alice, ALICE_TO_BOB), (strict.bob, BOB_TO_ALICE)):
+        with pytest.raises(ParameterError, match="does not reach 1e-40"):
+            party.start(strict.entropy[entropy])
+    for wrong in (
+        Terms(AssumedSinglePhotons(), "none"),
+        Terms(AssumedSinglePhotons(), "auto", "none"),
+    ):
+        with pytest.raises(ParameterError, match="'none'"):
+            ReferenceParty(wrong)
+        with pytest.raises(ParameterError, match="'none'"):
+            CorrectingParty(wrong)
