@@ -20,6 +20,11 @@ __all__ = ["CountedKey"]
 
 _HOPELESS = 0.25
 
+_AFTERWARDS = (
+    "the length was computed after the counts, by a proof for a length agreed before: it holds"
+    " only if exactly these sizes and thresholds had been agreed on before the detections"
+)
+
 
 @dataclass(frozen=True)
 class CountedKey:
@@ -84,6 +89,7 @@ class CountedKey:
         )
         return (
             *chosen.assumptions,
+            *(() if self.variable_length else (_AFTERWARDS,)),
             "the counts are those of these sifted keys, which nobody else has seen",
         )
 

@@ -36,8 +36,19 @@ def distillation_summary(results: Mapping[str, Any]) -> str:
     if results.get("already_disclosed_bits"):
         rows.insert(5, ("told before", f"{results['already_disclosed_bits']:,} bits, charged"))
     rows += [("assumed" if i == 0 else "", text) for i, text in enumerate(results["assumptions"])]
+    if _could_vary(results):
+        rows.append(("advice", "--variable-length proves a length that follows from the counts"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _could_vary(results: Mapping[str, Any]) -> bool:
+    """Return whether counts were taken for agreed, though a proof needs no agreement."""
+    return (
+        "runs" not in results
+        and results["length_rule"] == "fixed-length"
+        and results["protocol"] in ("two-decoy", "single-photon")
+    )
 
 
 def _verified(results: Mapping[str, Any]) -> str:

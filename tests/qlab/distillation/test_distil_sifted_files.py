@@ -300,6 +300,23 @@ def test_counts_bring_a_proof_and_a_place_in_the_store(counted, command, tmp_pat
     assert record.eps_sec == results["eps_sec"] == 1e-9
 
 
+def test_a_length_computed_after_the_counts_says_so(counted, command, capsys):
+    arguments = counted(*keys_of(60_000, 0.01))
+
+    def computed_after(results):
+        return any("computed after the counts" in text for text in results["assumptions"])
+
+    with pytest.raises(SystemExit):
+        main(["key", "distill", *map(str, arguments)])
+    said = capsys.readouterr().out
+    assert "computed after the counts" in said and "--variable-length" in said
+    code, fixed = command(*arguments[:-1], arguments[-1].parent / "others")
+    assert code == 0 and fixed["length_rule"] == "fixed-length" and computed_after(fixed)
+    named = *arguments[:-1], arguments[-1].parent / "thirds", "--variable-length"
+    code, variable = command(*named)
+    assert variable["length_rule"] == "variable-length" and not computed_after(variable)
+
+
 def test_a_key_of_the_same_detections_is_made_once(counted, command, tmp_path):
     arguments = counted(*keys_of(30_000, 0.01))
     code, results = command(*arguments)
