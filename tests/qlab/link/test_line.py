@@ -85,6 +85,14 @@ def honest(sender, number, message):
 WHOLE = [b"%d" % n for n in range(ROUNDS)]
 
 
+def some_of(cases, every):
+    """Leave all but each so many of the cases to the slow sweeps."""
+    return [
+        case if at % every == 0 else pytest.param(case, marks=pytest.mark.slow)
+        for at, case in enumerate(cases)
+    ]
+
+
 def test_bodies_arrive_in_order():
     both = through(honest)
     assert both.errors == [None, None]
@@ -135,11 +143,12 @@ def test_whoever_is_first():
 # ---- the connection is lost ------------------------------------------------------------------
 
 
-def test_cut_at_every_message():
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_cut_at_every_message(every):
     """Before or behind it: the session goes on over a new connection."""
     total = through(honest).count
     assert total >= 2 * ROUNDS + 2
-    for at in range(total):
+    for at in sorted({*range(0, total, every), 1, total - 1}):
         for deliver in (False, True):
             cuts = []
 
@@ -222,7 +231,7 @@ def nth_data(at, change):
     return act
 
 
-@pytest.mark.parametrize("at", range(2 * ROUNDS - 1))
+@pytest.mark.parametrize("at", some_of(range(2 * ROUNDS - 1), every=3))
 def test_a_repeated_message(at):
     both = through(nth_data(at, lambda message: [message, message]))
     assert any(isinstance(error, TamperedError) for error in both.errors)
@@ -272,7 +281,7 @@ def test_reordered_messages():
         assert exit_code(error) is ExitCode.INSECURE
 
 
-@pytest.mark.parametrize("at", range(40))
+@pytest.mark.parametrize("at", some_of(range(40), every=9))
 def test_a_flipped_bit_in_an_envelope(at):
     """It ends the session, or hits what ZeroMQ itself sees and repairs by a new connection.
 

@@ -150,6 +150,11 @@ def once(at, change):
     return act
 
 
+def sweep(every):
+    """Meddle with one message of so many, and with all of them where time is not short."""
+    return pytest.mark.parametrize("every", [every, pytest.param(1, marks=pytest.mark.slow)])
+
+
 class Then:
     """Deliver, then cut."""
 
@@ -165,9 +170,10 @@ def cut(sender, message):
     raise CutError
 
 
-def test_a_cut_at_every_message(stations, total):
+@sweep(7)
+def test_a_cut_at_every_message(stations, total, every):
     """A session outlives its connection, or what it left is settled by the next one."""
-    for at in range(total):
+    for at in sorted({*range(0, total, every), 1, total - 1}):
         change = cut if at % 2 else lambda sender, message: Then(message)
         ends = stations.session(once(at, change))
         if any(end["code"] for end in ends.values()):
@@ -175,9 +181,10 @@ def test_a_cut_at_every_message(stations, total):
     stations.settle()
 
 
-def test_a_connection_that_ends_for_good_at_every_message(stations, total):
+@sweep(20)
+def test_a_connection_that_ends_for_good_at_every_message(stations, total, every):
     """Both end with an error, and the next meeting makes final or erases."""
-    for at in range(2, total, 2):
+    for at in range(4, total, every):
 
         def act(sender, number, message, at=at):
             if number >= at:
@@ -214,23 +221,24 @@ class WithData:
         return self._change(message) if self.bodies == self._at + 1 else [message]
 
 
-def changed_sessions(stations, change):
+def changed_sessions(stations, change, every):
     """Change one body after another; give how each session ended until there are no more.
 
     The last body of a session tells Bob that his key is final. What comes after that nobody
     listens to.
     """
-    for at in range(1000):
+    for at in range(0, 1000, every):
         act = WithData(at, change)
-        ends = stations.session(act, lost_s=1.0)
+        ends = stations.session(act, lost_s=0.5)
         if act.bodies <= at:
             return
         yield at, act.bodies == at + 1, ends
     raise AssertionError("sessions without end")
 
 
-def test_every_message_twice(stations):
-    for at, last, ends in changed_sessions(stations, lambda message: [message, message]):
+@sweep(5)
+def test_every_message_twice(stations, every):
+    for at, last, ends in changed_sessions(stations, lambda message: [message, message], every):
         assert last or 7 in {end["code"] for end in ends.values()}, (at, ends)
     stations.settle()
 
@@ -245,18 +253,20 @@ def flipped(message):
     return [bytes(changed)]
 
 
-def test_a_flipped_bit_in_every_message(stations):
+@sweep(4)
+def test_a_flipped_bit_in_every_message(stations, every):
     """It is noticed, or spoils the key, which then nobody gets."""
-    for at, _, ends in changed_sessions(stations, flipped):
+    for at, _, ends in changed_sessions(stations, flipped, every):
         noticed = [end["code"] == 7 or end.get("reason") for end in ends.values()]
         assert any(noticed), (at, ends)
     stations.settle()
 
 
 @pytest.mark.parametrize("side", ["alice", "bob"])
-def test_a_side_that_is_killed(stations, total, side):
+@sweep(19)
+def test_a_side_that_is_killed(stations, total, side, every):
     """The other one ends with an error of its own."""
-    for at in range(1 if side == "alice" else 4, total, 11):
+    for at in range(6 if side == "alice" else 9, total, every):
 
         def kill(sender, message):
             os.kill(stations.processes[side].pid, signal.SIGKILL)
