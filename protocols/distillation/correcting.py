@@ -107,7 +107,7 @@ class CorrectingParty(Party):
     def _on_tag(self, message: m.VerificationTag, entropy: Entropy) -> list[bytes]:
         if 8 * len(message.tag) != self._tag_bits:
             raise MessageError("the verification tag has another length than agreed")
-        self._leak = self._corrector.leak
+        self._leak, self._two_way = self._corrector.leak, self._corrector.two_way
         corrected = self._corrector.key()
         del self._corrector
         self._verified = self._is_equal(corrected, message.key, message.tag)

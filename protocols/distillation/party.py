@@ -94,6 +94,7 @@ class Party(ABC):
         self._m_z: tuple[int, ...] | None = None
         self._sample = Estimate(0, 0)
         self._method = ""
+        self._two_way = False
         self._leak = Leak()
         self._verified: bool | None = None
 
@@ -163,7 +164,11 @@ class Party(ABC):
             if self._authenticator is not None
             else ("messages are authenticated by the channel that carries them",)
         )
-        return (*self._terms.bound.assumptions, *choice.assumptions(self._method), *carried)
+        return (
+            *self._terms.bound.assumptions,
+            *choice.assumptions(self._method, self._two_way),
+            *carried,
+        )
 
     def start(self, entropy: Entropy) -> list[bytes]:
         """Begin, and return the first packets.
@@ -269,7 +274,8 @@ class Party(ABC):
         tally = Tally(self._n_z, self._n_x, self._m_z, self._m_x or ())
         disclosed = self._leak.total + self._sample.sample
         verdict = self._terms.bound.decide(tally, disclosed, self._tag_bits)
-        pads = 0 if self._authenticator is None else PAD_BITS * self._tags
+        tags = self._authenticator
+        pads = 0 if tags is None else tags.spent_bits + PAD_BITS * self._tags
         if verdict.reason is None and verdict.length <= pads:
             reason = f"the key of {verdict.length} bits would not pay for {pads} bits of pads"
             return Verdict(0, reason, verdict.bounds)

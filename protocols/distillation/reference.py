@@ -100,7 +100,7 @@ class ReferenceParty(Party):
 
     def _on_end(self, message: m.ReconciliationEnd, entropy: Entropy) -> list[bytes]:
         self._counting_wire = False
-        self._leak = self._answerer.leak
+        self._leak, self._two_way = self._answerer.leak, self._answerer.two_way
         del self._answerer
         key = entropy.take("verification-key", KEY_BYTES)
         tag = polynomial_tag(self._bits.reveal(), self._bits.bit_count, key, self._tag_bits)

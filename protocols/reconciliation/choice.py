@@ -10,10 +10,7 @@ from protocols.secret import SecretBits
 
 __all__ = ["METHODS", "allowance", "answerer", "assumptions", "choose", "corrector", "require"]
 
-_FLAGS_NOTE = (
-    "one-way LDPC codes: which frames needed more is public and charged; frames that no code"
-    " corrects go to Cascade, which shows where their errors are (arXiv 2307.00576)"
-)
+_FLAGS_NOTE = "LDPC codes: which frames needed more is public and charged"
 
 _FRAMES = {"ldpc": None, "ldpc-16k": 1 << 14, "ldpc-64k": 1 << 16, "ldpc-1m": 1 << 20}
 
@@ -88,8 +85,16 @@ def answerer(
     return cascade.answerer(key, estimate, seed, variant, workers)
 
 
-def assumptions(method: str) -> tuple[str, ...]:
-    """Return what a result says about a chosen method; "" for one that did not come to it."""
-    if method.startswith("cascade"):
-        return (cascade.ERROR_PATTERN_NOTE,)
-    return (_FLAGS_NOTE,) if method else ()
+def assumptions(method: str, two_way: bool) -> tuple[str, ...]:
+    """Return what a result says about a chosen method; nothing where it did not come to one.
+
+    Parameters
+    ----------
+    method : str
+        As chosen, or empty.
+    two_way : bool
+        Whether it came to two-way questions; LDPC codes end in them for frames that they do
+        not correct.
+    """
+    flags = (_FLAGS_NOTE,) if method in _FRAMES else ()
+    return (*flags, cascade.ERROR_PATTERN_NOTE) if two_way else flags

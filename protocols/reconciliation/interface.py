@@ -76,6 +76,10 @@ class Corrector(Protocol):
     def leak(self) -> Leak:
         """What has been disclosed so far; the same on both sides after each answer."""
 
+    @property
+    def two_way(self) -> bool:
+        """Whether questions have told where the keys differ, beyond what `leak` counts."""
+
     def question(self) -> bytes | None:
         """Return the next question, or None when there is nothing left to ask."""
 
@@ -92,6 +96,10 @@ class Answerer(Protocol):
     @property
     def leak(self) -> Leak:
         """What has been disclosed so far; the same on both sides after each answer."""
+
+    @property
+    def two_way(self) -> bool:
+        """Whether questions have told where the keys differ, beyond what `leak` counts."""
 
     def answer(self, question: bytes) -> bytes:
         """Return the answer to a question; raises MessageError."""

@@ -59,6 +59,11 @@ class CascadeAnswerer:
         """What has been disclosed so far; the same on both sides after each answer."""
         return self._leak
 
+    @property
+    def two_way(self) -> bool:
+        """Whether questions tell where the keys differ: they do."""
+        return True
+
     def answer(self, question: bytes) -> bytes:
         """Return the answer to a question.
 

@@ -56,6 +56,11 @@ class CascadeCorrector:
         """What has been disclosed so far; the same on both sides after each answer."""
         return self._leak if self._batch is None else _sum(self._leak, self._batch.leak)
 
+    @property
+    def two_way(self) -> bool:
+        """Whether questions tell where the keys differ: they do."""
+        return True
+
     def question(self) -> bytes | None:
         """Return the next question, or None when there is nothing left to ask.
 

@@ -17,6 +17,7 @@ from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE
 from protocols.distillation.reference import ReferenceParty
 from protocols.distillation.sample import sample_bits, sample_places, sample_size
 from protocols.errors import InsecureError, MessageError, ParameterError
+from protocols.reconciliation.cascade import ERROR_PATTERN_NOTE
 from protocols.reconciliation.interface import Estimate
 from protocols.secret import SecretBits
 
@@ -269,3 +270,19 @@ def test_terms_that_cannot_be_met_are_nobodys_message() -> None:
             ReferenceParty(wrong)
         with pytest.raises(ParameterError, match="'none'"):
             CorrectingParty(wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "rate", "two_way"),
+    [("ldpc-16k", 0.01, False), ("ldpc-16k", 0.1, True), ("cascade", 0.01, True)],
+)
+def test_two_ways_are_assumed_only_where_they_were_gone(
+    method: str, rate: float, two_way: bool
+) -> None:
+    """The test says 1 %, so that frames with ten go to Cascade in the end."""
+    line = Line(*noisy(20_000, rate), 10_000, 100, terms=Terms(AssumedSinglePhotons(), method))
+    line.run()
+    account = line.bob.result
+    assert account.assumptions == line.alice.result.assumptions
+    assert account.reconciliation == method
+    assert (ERROR_PATTERN_NOTE in account.assumptions) is two_way

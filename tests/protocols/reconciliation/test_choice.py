@@ -5,6 +5,7 @@ import pytest
 
 from protocols.errors import ParameterError
 from protocols.reconciliation import choice
+from protocols.reconciliation.cascade import ERROR_PATTERN_NOTE
 from protocols.reconciliation.interface import Estimate
 from protocols.secret import SecretBits
 
@@ -37,7 +38,8 @@ def test_choice(method: str, size: int, estimate: Estimate, chosen: str) -> None
     assert choice.choose(method, size, estimate) == chosen
     assert choice.choose(chosen, size, estimate) == chosen
     assert choice.allowance(chosen) > 1
-    assert choice.assumptions(chosen)
+    assert choice.assumptions(chosen, True)[-1] == ERROR_PATTERN_NOTE
+    assert len(choice.assumptions(chosen, True)) == 1 + chosen.startswith("ldpc")
 
 
 @pytest.mark.parametrize("method", choice.METHODS)
@@ -53,6 +55,7 @@ def test_every_name_can_be_asked_for(method: str) -> None:
     while (question := corrector.question()) is not None:
         corrector.answer(answerer.answer(question))
     assert corrector.key() == keys[0] and corrector.leak == answerer.leak
+    assert corrector.two_way == answerer.two_way >= chosen.startswith("cascade")
 
 
 def test_other_names_are_refused() -> None:
@@ -61,4 +64,4 @@ def test_other_names_are_refused() -> None:
             choice.require(wrong)
         with pytest.raises(ParameterError):
             choice.choose(wrong, 100, FEW)
-    assert choice.assumptions("") == ()
+    assert choice.assumptions("", False) == ()
