@@ -185,7 +185,9 @@ class Progress:
         self.decoded[: self.opened] = True
         for batch in self.batches:
             self.decoded[batch.frames] = False
-        self.checks += TAG_BITS * len(self.groups())
+        groups = len(self.groups())
+        self.checks += TAG_BITS * groups
+        self.flags += groups  # their outcomes, told by what is asked next
 
     def groups(self) -> list[npt.NDArray[np.int64]]:
         """Return the decoded frames of each group that has any."""
@@ -201,7 +203,6 @@ class Progress:
         chosen = _bitmap(body, len(groups))
         if not chosen.any():
             raise MessageError("a check of no frames")
-        self.flags += chosen.size
         self.single = np.concatenate([g for g, c in zip(groups, chosen, strict=True) if c])
         self.checks += TAG_BITS * self.single.size
         return self.single

@@ -131,6 +131,16 @@ def test_flags_are_one_bit_a_frame_and_attempt() -> None:
     assert 20 < told <= 20 * (1 + len(rounds))
 
 
+@pytest.mark.parametrize(("frames", "groups"), [(1, 1), (64, 1), (65, 2)])
+def test_the_outcome_of_a_groups_check_is_a_flag(frames: int, groups: int) -> None:
+    alice, _ = keys(frames * 16384, np.zeros(frames * 16384, np.uint8))
+    key, leak, crossed = run(*both(alice, alice, Estimate(100, 10000), 16384))
+    assert key == alice
+    opened = sum(question[0] == kinds.SYNDROMES for question, _ in crossed)
+    assert crossed[-1][0][0] == kinds.CHECK and leak.checks == 32 * groups
+    assert leak.flags == 8 * 7 * opened + frames + groups
+
+
 def test_a_wrong_estimate_is_corrected_by_the_pilot() -> None:
     size = 64 * 16384
     alice, bob = keys(size, scattered(size, 0.01))
