@@ -53,6 +53,8 @@ class Authenticator:
         From a direction and a number of bytes to as many secret bytes of that direction's
         pads, which it never gives again, not even after a crash. Both sides' callables give
         the same bytes in the same order.
+    spent_bits : int
+        Shared secret bits that the conversation has cost already, as for its hash keys.
 
     Raises
     ------
@@ -61,7 +63,11 @@ class Authenticator:
     """
 
     def __init__(
-        self, direction: str, hash_keys: Mapping[str, bytes], pads: Callable[[str, int], bytes]
+        self,
+        direction: str,
+        hash_keys: Mapping[str, bytes],
+        pads: Callable[[str, int], bytes],
+        spent_bits: int = 0,
     ) -> None:
         if len(hash_keys) != 2 or direction not in hash_keys:
             raise ParameterError(f"two directions have hash keys, and {direction!r} is one of them")
@@ -72,6 +78,7 @@ class Authenticator:
         (self._receives,) = hash_keys.keys() - {direction}
         self._running = {way: PolynomialHash(key) for way, key in hash_keys.items()}
         self._pads = pads
+        self.spent_bits = spent_bits
         self._sealed: set[tuple[str, str]] = set()
         self._last_pad = dict.fromkeys(hash_keys, b"")
         self._forgery = 0.0
@@ -79,8 +86,8 @@ class Authenticator:
 
     @property
     def pad_bits(self) -> int:
-        """Secret bits used up so far, in both directions."""
-        return PAD_BITS * len(self._sealed)
+        """Secret bits used up so far, in both directions, with those spent before."""
+        return self.spent_bits + PAD_BITS * len(self._sealed)
 
     @property
     def forgery_probability(self) -> float:

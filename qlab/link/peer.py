@@ -151,7 +151,9 @@ def meeting(
 class PairEntropy:
     """A run's random bytes, those of the streams ``pair/...`` from the pair's secret.
 
-    Pads are given to no other run; what was given is recorded as a secret.
+    Hash keys and pads of the conversation are both taken from the pair's pads, and given to
+    no other run: what was given is recorded as a secret, so it must be worth nothing later.
+    The hash keys that all meetings share are never given.
     """
 
     def __init__(self, pair: Pair, recorder: Tap, entropy: Entropy) -> None:
@@ -164,12 +166,8 @@ class PairEntropy:
         room, _, rest = stream.partition("/")
         if room != "pair":
             return self._entropy.take(stream, count)
-        kind, way = next(
-            (kind, rest.removeprefix(f"{kind}-"))
-            for kind in ("hash-key", "pads")
-            if rest.startswith(f"{kind}-")
-        )
-        data = self._pair.hash_key(way) if kind == "hash-key" else self._pair.take(way, count)
+        way = rest.removeprefix("hash-key-").removeprefix("pads-")
+        data = self._pair.take(way, count)
         self._recorder.record(f"entropy:{stream}", Kind.ENTROPY, data, requested=count)
         return data
 

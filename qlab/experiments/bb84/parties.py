@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import protocols.errors
@@ -66,10 +67,11 @@ class RunSecret:
                 self._drawn[each, way].append(drawn)
         return ours.popleft()
 
-    def authenticator(self, side: str) -> Authenticator:
-        """Return the tags of one side."""
+    def authenticator(self, side: str, spent_bits: int = 0) -> Authenticator:
+        """Return the tags of one side, which answer for bits that were spent before, too."""
         way = ALICE_TO_BOB if side == "alice" else BOB_TO_ALICE
-        return Authenticator(way, self.hash_keys, lambda way, count: self.pad(side, way, count))
+        pads = partial(self.pad, side)
+        return Authenticator(way, self.hash_keys, pads, spent_bits)
 
 
 def together(options: Bb84Options, secret: RunSecret) -> tuple[Alice, Bob]:

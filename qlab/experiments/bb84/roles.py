@@ -32,14 +32,18 @@ from qlab.experiments.bb84.patterns import alice_plan, block_sizes, bob_plan
 from qlab.experiments.bb84.planned import PlannedBb84, Side, darken, tagger_tick_s
 from qlab.experiments.interface import RecordedData
 from qlab.link.conversation import converse
+from qlab.link.meeting import MEETING_TAGS
 from qlab.runfile.schema import DatasetSpec, time_tag_columns
 from qlab.station import StationFile
 
-__all__ = ["REFILL_BITS", "AliceBb84", "BobBb84"]
+__all__ = ["REFILL_BITS", "SPENT_BITS", "AliceBb84", "BobBb84"]
 
-#: A meeting takes one tag of each side, the distillation of a block at most four: the key
-#: gives so many pads back, half for each direction.
-REFILL_BITS = 10 * PAD_BITS
+#: What a session costs the pair besides the tags of the distillation: the tags of the
+#: meeting, and a hash key for each direction.
+SPENT_BITS = (MEETING_TAGS + 2) * PAD_BITS
+#: In each direction a session takes a tag of the meeting, a hash key and at most four tags
+#: of the distillation: the key gives so many pads back, half for each direction.
+REFILL_BITS = 12 * PAD_BITS
 
 
 class _Word(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -97,7 +101,7 @@ class _Role(PlannedBb84):
         opening = peer.opening()
         _, hopeless = self.setup()
         blocks = -(-self.options.slots // self.options.block_slots) * self.options.pattern_repeats
-        tags = RunSecret(ctx.entropy).authenticator(self.side)
+        tags = RunSecret(ctx.entropy).authenticator(self.side, SPENT_BITS)
         party, light, facts = self._acquire(ctx, peer, tags, blocks)
         elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
         with ctx.shielded():  # a stop that is asked for now comes right after

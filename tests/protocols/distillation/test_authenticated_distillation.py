@@ -50,6 +50,17 @@ def test_a_key_that_would_not_pay_for_its_pads_is_none() -> None:
         assert party.result.reason is not None and "pay for 640 bits" in party.result.reason
 
 
+def test_a_key_pays_for_what_was_spent_before() -> None:
+    line = Line(*KEYS, authenticated=True)
+    for party in (line.alice, line.bob):
+        assert party._authenticator is not None
+        party._authenticator.spent_bits = 100_000
+    line.run()
+    for party in (line.alice, line.bob):
+        assert party.result.reason is not None
+        assert "pay for 100640 bits" in party.result.reason
+
+
 def attacked(at: int, what: str, data: int = 0) -> Line:
     """Run with the `at`-th delivery attacked; return the line as it was left."""
     line = Line(*KEYS, authenticated=True)

@@ -83,6 +83,8 @@ def test_both_hold_the_same_key(session):
     assert not first.fit_for_use, "the instruments are simulated"
     facts = [PairStore(folder / side).facts("lab") for side in SIDES]
     assert facts[0].used == facts[1].used
+    result = results["alice"]
+    assert 8 * sum(facts[0].used.values()) == result["secret_bits"] - result["net_secret_bits"]
     assert facts[0].refills == (), "a rehearsal's key pays for no pads"
 
 

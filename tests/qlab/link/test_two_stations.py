@@ -296,6 +296,7 @@ def test_what_the_line_shows(stations, total):
     for (_, way), whole in secrets.items():
         assert whole[:16] not in crossed
         at = 16 + used[way]
+        assert whole[at + 16 : at + 32] not in crossed, "the hash key of the conversation"
         assert any(whole[at : at + 16])
         assert whole[at : at + 16] not in crossed
     key = stations.stores["bob"].key(f"{ends['bob']['session']}-0").reveal()
