@@ -118,9 +118,9 @@ def by_imperfect_detectors(
     """Bound by (e + gamma_0 + delta_1 + gamma_1) / (1 − delta_2 − gamma_2) (Tupkary).
 
     gamma_0 is Serfling's, gamma_1 and gamma_2 are binomial; the latter and the deltas are 0
-    for detectors that are alike.
+    for detectors that are alike. Less than one error proven is taken as one, as in `by_gamma`.
     """
-    rate = max(0.0, photons.v_x1_upper) / photons.s_x1_lower
+    rate = max(1.0, photons.v_x1_upper) / photons.s_x1_lower
     kept, tested = photons.s_z1_lower, photons.s_x1_lower
     delta_1, delta_2 = mismatch(detectors)
     terms = {

@@ -188,7 +188,7 @@ def exact_variable(block, delta_1=0, delta_2=0):
         spread = ((1 / each).ln() / (2 * kept)).sqrt()
         gamma_1 = spread if delta_1 else 0
         gamma_2 = spread if delta_2 else 0
-        phi = (max(Decimal(0), wrong) / tested + serfling + delta_1 + gamma_1) / (
+        phi = (max(Decimal(1), wrong) / tested + serfling + delta_1 + gamma_1) / (
             1 - delta_2 - gamma_2
         )
         return {

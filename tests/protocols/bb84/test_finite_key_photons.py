@@ -17,7 +17,8 @@ from protocols.bb84.finite_key import (
     binary_entropy,
     examine,
 )
-from protocols.bb84.finite_key.phase_error import mismatch
+from protocols.bb84.finite_key.decoys import SinglePhotons
+from protocols.bb84.finite_key.phase_error import Budget, by_imperfect_detectors, mismatch
 from protocols.errors import InsecureError, ParameterError
 
 TWO = decoy_counts("two-decoy", 1e11, (0.5, 0.1, 2e-4), (0.6, 0.25, 0.15), 0.013)
@@ -164,3 +165,13 @@ def test_what_no_proof_covers_is_refused(protocol: str) -> None:
         analyse(replace(block, detectors=Detectors((0.19, 0.2))))
     # Detectors known to be alike need no such proof.
     assert analyse(replace(block, detectors=Detectors((0.2, 0.2)))).length == analyse(block).length
+
+
+def test_less_than_one_error_is_taken_as_one() -> None:
+    """Also with a bound below one or negative, as decoys can give."""
+    budget = Budget(1e-9, 9, 3)
+    rates = [
+        by_imperfect_detectors(SinglePhotons(0.0, 1e5, 1e4, errors), budget, None)["x_error_rate"]
+        for errors in (-3.0, 0.0, 0.7, 1.0, 2.0)
+    ]
+    assert rates == [1e-4, 1e-4, 1e-4, 1e-4, 2e-4]
