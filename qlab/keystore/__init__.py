@@ -3,7 +3,8 @@
 All of it lies in one folder that only its owner can read, `default_folder`.
 """
 
-from qlab.keystore.pairs import Pair, PairStore, SharedFacts
+from qlab.keystore.pair import Pair, SharedFacts
+from qlab.keystore.pairs import PairStore
 from qlab.keystore.store import KeyRecord, KeyState, KeyStore, default_folder
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What two stations share to authenticate each other: hash keys, and pads used once.
+"""The pairs of a store: what each shares with another station, made, carried and kept.
 
 ``NAME.json`` says how far the pads are used, ``NAME.alice-to-bob`` and
 ``NAME.bob-to-alice`` hold them; each begins with the direction's hash key. A pad counts
@@ -18,91 +18,27 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qlab.errors import ExitCode, QlabError, UsageError
+from qlab.errors import QlabError, UsageError
 from qlab.keystore import files
 from qlab.keystore.carried import DIRECTIONS, Carried, read_carried, write_carried
+from qlab.keystore.pair import HASH_KEY_BYTES, Pair, PairUnsafeError, SharedFacts, text
 from qlab.keystore.store import default_folder
 
 __all__ = [
     "DIRECTIONS",
-    "HASH_KEY_BYTES",
     "LEAST_BITS",
     "MOST_BITS",
-    "Pair",
     "PairStore",
-    "PairUnsafeError",
-    "SharedFacts",
 ]
 
-HASH_KEY_BYTES = 16
 #: Bits of a first secret: two hash keys and a few dozen pads each way, up to 128 MB.
 LEAST_BITS, MOST_BITS = 16_384, 1 << 30
-#: Bytes of pads that a session at most leaves used on one side only. A larger difference
-#: between the sides is no crash; and who lies about it can burn no more at a time.
-MOST_BEHIND = 4096
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-class PairUnsafeError(QlabError):
-    """What a pair shares may have been used by somebody else."""
-
-    exit_code = ExitCode.INSECURE
-
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            message, remedy="make a new pair with `qlab key pair init` and erase this one"
-        )
-
-
-@dataclass(frozen=True)
-class SharedFacts:
-    """What is known of a pair besides its secrets.
-
-    Attributes
-    ----------
-    name : str
-        This side's name for it.
-    pair_id : str
-        The same on both sides.
-    side : {'alice', 'bob'}
-        Who this side is.
-    created : str
-        When the first secret was made, in UTC.
-    used, held : dict
-        Per direction, bytes of pads that are used up, and bytes there ever were.
-    sessions : int
-        How many there have been.
-    mark, mark_before : str
-        What the last session left on both sides, and the one before.
-    other_store : str
-        The other side's store, as it named itself in the first session.
-    refills : tuple of str
-        Ids of the keys that have gone into the pads.
-    file_numbers : dict
-        Per direction, the number of the pads' file on its disk.
-    """
-
-    name: str
-    pair_id: str
-    side: str
-    created: str
-    used: Mapping[str, int]
-    held: Mapping[str, int]
-    file_numbers: Mapping[str, int]
-    sessions: int = 0
-    mark: str = ""
-    mark_before: str = ""
-    other_store: str = ""
-    refills: tuple[str, ...] = field(default=())
-
-    def left(self, direction: str) -> int:
-        """Return how many bytes of pads are left in a direction."""
-        return self.held[direction] - self.used[direction]
 
 
 class PairStore:
@@ -230,7 +166,7 @@ class PairStore:
         none = dict.fromkeys(DIRECTIONS, 0)
         held = {direction: len(data) - HASH_KEY_BYTES for direction, data in content.items()}
         facts = SharedFacts(name, pair_id, side, made, none, held, numbers)
-        files.write_new(self._state(name), _text(facts))
+        files.write_new(self._state(name), text(facts))
         return facts
 
     def _refuse_taken(self, name: str) -> None:
@@ -291,125 +227,8 @@ class PairStore:
             yield
 
 
-class Pair:
-    """One side's share of a pair, while a session uses it.
-
-    Made by `PairStore.open`. `take` is what the parties' authentication asks for pads.
-    """
-
-    def __init__(self, folder: Path, facts: SharedFacts) -> None:
-        self._folder = folder
-        self.facts = facts
-
-    def hash_key(self, direction: str) -> bytes:
-        """Return the 16 bytes of a direction's hash key."""
-        return self._read(direction, 0, HASH_KEY_BYTES)
-
-    def take(self, direction: str, count: int) -> bytes:
-        """Return the next `count` bytes of a direction's pads, which nobody gets again.
-
-        That they are used is on the disk before this returns.
-
-        Raises
-        ------
-        QlabError
-            If fewer are left.
-        PairUnsafeError
-            If they were used before.
-        """
-        start = self.facts.used[direction]
-        if not 0 < count <= self.facts.left(direction):
-            raise QlabError(
-                f"the pair {self.facts.name!r} has {self.facts.left(direction)} bytes of pads "
-                f"left from {direction.replace('-', ' ')}, {count} are needed",
-                remedy="make a new pair with `qlab key pair init`",
-            )
-        pads = self._read(direction, HASH_KEY_BYTES + start, count)
-        if count >= HASH_KEY_BYTES and not any(pads):
-            raise PairUnsafeError(f"pads of {self.facts.name!r} have been used before")
-        self._use_up(direction, start + count)
-        return pads
-
-    def catch_up(self, used: Mapping[str, int]) -> None:
-        """Give up the pads that the other side has used, as it says.
-
-        Raises
-        ------
-        PairUnsafeError
-            If the sides are further apart than one session can bring them.
-        """
-        for direction in DIRECTIONS:
-            ahead = used.get(direction, 0) - self.facts.used[direction]
-            if abs(ahead) > MOST_BEHIND:
-                raise PairUnsafeError(
-                    f"the sides of {self.facts.name!r} are {abs(ahead)} bytes of pads apart: "
-                    "one is a copy or a restored backup, or somebody is in between"
-                )
-            if ahead > 0:
-                self._use_up(direction, min(used[direction], self.facts.held[direction]))
-
-    def remember(self, *, other_store: str, sessions: int, mark_before: str, mark: str) -> None:
-        """Write down that a session has begun with the other side's store.
-
-        `sessions` and `mark_before` are what both sides have come to before, so that a
-        session which a cut left to one side only is forgotten there.
-        """
-        self._put(
-            replace(
-                self.facts,
-                sessions=sessions + 1,
-                mark=mark,
-                mark_before=mark_before,
-                other_store=other_store,
-            )
-        )
-
-    def refill(self, key_id: str, packed: bytes) -> None:
-        """Add bytes of a new key to the pads, half for each direction; a second time nothing.
-
-        Both sides have to do this with the same bytes in the same order.
-        """
-        if key_id in self.facts.refills:
-            return
-        half = len(packed) // 2
-        held = dict(self.facts.held)
-        parts = packed[:half], packed[half : 2 * half]
-        for direction, part in zip(DIRECTIONS, parts, strict=True):
-            with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
-                file.seek(HASH_KEY_BYTES + held[direction])  # over what a crash left
-                file.write(part)
-                file.truncate()
-                file.flush()
-                os.fsync(file.fileno())
-            held[direction] += half
-        self._put(replace(self.facts, held=held, refills=(*self.facts.refills, key_id)))
-
-    def _read(self, direction: str, start: int, count: int) -> bytes:
-        with (self._folder / f"{self.facts.name}.{direction}").open("rb") as file:
-            file.seek(start)
-            data = file.read(count)
-        if len(data) != count:
-            raise PairUnsafeError(f"the pads of {self.facts.name!r} are cut short")
-        return data
-
-    def _use_up(self, direction: str, offset: int) -> None:
-        start = self.facts.used[direction]
-        self._put(replace(self.facts, used={**self.facts.used, direction: offset}))
-        with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
-            file.seek(HASH_KEY_BYTES + start)
-            file.write(bytes(offset - start))
-
-    def _put(self, facts: SharedFacts) -> None:
-        files.replace(self._folder / f"{facts.name}.json", _text(facts))
-        self.facts = facts
-
-
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _text(facts: SharedFacts) -> bytes:
-    return (json.dumps(asdict(facts), indent=2, sort_keys=True) + "\n").encode()
 
 
 def _read(path: Path) -> SharedFacts:

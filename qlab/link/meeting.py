@@ -2,8 +2,10 @@
 
 Each says who it is, how far its pads are used and which of its keys are pending; both
 take the larger offsets, and each proves with a tag over all that was said that it holds
-the pair's secret. Then a key that is pending on one side becomes final if the other side
-holds it or held it, and is erased if not: that answer is authenticated, too.
+the pair's secret. Pads are given up for the other side's tag only once that is verified:
+whoever merely greets costs Bob none, and Alice, whose tag is the first, little more than
+that one. Then a key that is pending on one side becomes final if the other side holds it
+or held it, and is erased if not: that answer is authenticated, too.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from protocols.errors import AuthenticationError, ParameterError
 from qlab.errors import QlabError, UsageError
 from qlab.keystore import KeyState, KeyStore, Pair
 from qlab.keystore.carried import DIRECTIONS
-from qlab.keystore.pairs import PairUnsafeError
+from qlab.keystore.pair import PairUnsafeError
 from qlab.link.errors import TamperedError
 from qlab.link.line import Line
 
@@ -30,6 +32,9 @@ __all__ = ["MEETING_TAGS", "Meeting", "meet", "settle_key"]
 
 #: Tags that a meeting takes, of both directions together.
 MEETING_TAGS = 2
+#: Bytes of Alice's pads that Bob may have used before she has: a hash key, and one pad for a
+#: tag that somebody else sent. What a stranger says of more is not believed.
+MOST_AHEAD = 64
 _VERSION = 1
 _Text = Annotated[str, msgspec.Meta(max_length=200)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
@@ -147,9 +152,9 @@ def meet(
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise TamperedError("the greeting cannot be read") from None
     _check(ours, theirs, pair)
-    pair.catch_up(theirs.used)
+    starts = {way: max(ours.used[way], theirs.used.get(way, 0)) for way in DIRECTIONS}
     first, second = (sent, received) if facts.side == "alice" else (received, sent)
-    speaker = _Speaker(line, pair)
+    speaker = _Speaker(line, pair, starts)
     for way, greeting in zip(DIRECTIONS, (first, second), strict=True):
         speaker.tags.absorb(way, greeting)
     names = sorted({*ours.pending, *theirs.pending})
@@ -193,12 +198,25 @@ def settle_key(store: KeyStore, pair: Pair, key_id: str) -> None:
 class _Speaker:
     """Exchanges one tagged message, Alice's first."""
 
-    def __init__(self, line: Line, pair: Pair) -> None:
+    def __init__(self, line: Line, pair: Pair, starts: Mapping[str, int]) -> None:
         self._line = line
+        self._pair = pair
+        self._starts = starts
         self._first = pair.facts.side == "alice"
         self._ours, self._theirs = DIRECTIONS if self._first else DIRECTIONS[::-1]
         keys = {way: pair.hash_key(way) for way in DIRECTIONS}
-        self.tags = Authenticator(self._ours, keys, pair.take)
+        ahead = starts[self._ours] - pair.facts.used[self._ours]
+        if self._first and ahead > MOST_AHEAD:  # Alice's tag comes before any proof of Bob's
+            raise TamperedError("the other side names pads that were not used yet")
+        self.tags = Authenticator(self._ours, keys, self._pads)
+
+    def _pads(self, way: str, count: int) -> bytes:
+        """Return the pad of our tag, which is burnt, or of theirs, once we believe it."""
+        start = self._starts[way]
+        if way == self._theirs:
+            return self._pair.peek(way, start, count)
+        self._pair.catch_up({way: start})
+        return self._pair.take(way, count)
 
     def exchange(self, holdings: _Holdings) -> _Holdings:
         """Send ours and return theirs, both believed."""
@@ -208,6 +226,8 @@ class _Speaker:
             tagged = _TAGGED.decode(self._line.receive())
             self.tags.absorb(self._theirs, tagged.body)
             self.tags.verify("meeting", tagged.tag)
+            start = self._starts[self._theirs]
+            self._pair.catch_up({self._theirs: start + len(tagged.tag)})
             theirs = _HOLDINGS.decode(tagged.body)
         except AuthenticationError:
             raise AuthenticationError(

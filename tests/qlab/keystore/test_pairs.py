@@ -16,7 +16,8 @@ from qlab.cli import main
 from qlab.errors import QlabError, UsageError
 from qlab.keystore import PairStore, files
 from qlab.keystore.carried import DIRECTIONS, DamagedPairError, read_carried
-from qlab.keystore.pairs import HASH_KEY_BYTES, LEAST_BITS, MOST_BEHIND, PairUnsafeError
+from qlab.keystore.pair import HASH_KEY_BYTES, PairUnsafeError
+from qlab.keystore.pairs import LEAST_BITS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 
@@ -183,9 +184,11 @@ def test_sides_that_are_far_apart(tmp_path):
         assert pair.facts.used == {ALICE_TO_BOB: 1000, BOB_TO_ALICE: 0}
         pair.catch_up({ALICE_TO_BOB: 10})
         assert pair.facts.used[ALICE_TO_BOB] == 1000, "never back"
-        with pytest.raises(PairUnsafeError, match="apart"):
-            pair.catch_up({BOB_TO_ALICE: MOST_BEHIND + 1})
+        assert any(pair.peek(BOB_TO_ALICE, 5000, 16))
         assert pair.facts.used[BOB_TO_ALICE] == 0
+        for start in (-16, 1 << 40, pair.facts.held[BOB_TO_ALICE] - 15):
+            with pytest.raises(QlabError, match="no pads where"):
+                pair.peek(BOB_TO_ALICE, start, 16)
 
 
 # ---- copies --------------------------------------------------------------------------------

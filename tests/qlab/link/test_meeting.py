@@ -1,15 +1,18 @@
 """Two stations meet: who is refused, and what a meeting settles."""
 
+import contextlib
 import threading
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from protocols.errors import AuthenticationError
 from qlab.errors import ExitCode, QlabError, UsageError, exit_code
 from qlab.keystore import KeyRecord, KeyState, KeyStore, PairStore
 from qlab.keystore.carried import DIRECTIONS
-from qlab.keystore.pairs import PairUnsafeError
-from qlab.link import Patience, connect, listen
+from qlab.keystore.pair import PairUnsafeError
+from qlab.link import LinkEndedError, Patience, connect, listen
 from qlab.link.meeting import meet, settle_key
 
 QUICK = Patience(meeting_s=10.0, silence_s=10.0, lost_s=2.0)
@@ -217,6 +220,56 @@ def test_another_secret(sides):
     assert ExitCode.INSECURE in {exit_code(error) for error in errors(ends)}
     assert len(errors(ends)) == 2
     assert any("does not hold this pair's secret" in str(e) for e in errors(ends))
+
+
+@pytest.mark.parametrize("side", ["alice", "bob"])
+@pytest.mark.parametrize("jump", [0, 48, 64, 65, 4096, 1 << 40])
+def test_forged_greetings_do_not_disable_a_pair(sides, side, jump):
+    """They cost what was used, and the next meeting of the two themselves goes well."""
+    other = {"alice": "bob", "bob": "alice"}[side]
+    here = sides[side]
+    with sides[other].pairs.open("lab") as pair:
+        pair_id = pair.facts.pair_id
+    for _ in range(3):
+        before = here.pairs.facts("lab").used
+        assert forged(here, other, pair_id, {way: before[way] + jump for way in DIRECTIONS})
+        after = here.pairs.facts("lab").used
+        burnt = {way: after[way] - before[way] for way in DIRECTIONS}
+        assert burnt[DIRECTIONS[1]] == 0
+        assert burnt[DIRECTIONS[0]] == (jump + 16 if side == "alice" and jump <= 64 else 0)
+    assert not errors(together(sides))
+    facts = [each.pairs.facts("lab") for each in sides.values()]
+    assert facts[0].used == facts[1].used
+
+
+def forged(here, name, pair_id, used):
+    """Let somebody greet `here` who knows all but the secret; return the error there."""
+    listening = listen("0", patience=QUICK)
+    failed = []
+
+    def stranger():
+        with connect(str(listening.port), patience=QUICK) as line:
+            line.open()
+            greeting = msgspec.msgpack.decode(line.receive())
+            greeting |= {"side": name, "pair_id": pair_id, "store": "0" * 32, "used": used}
+            line.send(msgspec.msgpack.encode(greeting | {"nonce": bytes(16)}))
+            body = msgspec.msgpack.encode({"type": "holdings", "states": {}})
+            line.send(msgspec.msgpack.encode({"type": "tagged", "body": body, "tag": bytes(16)}))
+            with contextlib.suppress(LinkEndedError):
+                while True:
+                    line.receive()
+
+    thread = threading.Thread(target=stranger)
+    thread.start()
+    with here.pairs.open("lab") as pair:
+        try:
+            with listening:
+                listening.open()
+                meet(listening, pair, here.keys, simulated=False, terms={})
+        except (QlabError, AuthenticationError) as error:
+            failed.append(error)
+    thread.join(30)
+    return failed
 
 
 def test_no_pair_or_too_many(tmp_path):
