@@ -29,7 +29,7 @@ LARGEST_PACKET = 1 << 29
 """Bytes of the longest packet that is looked at; the seed of a large block takes most."""
 
 SEED_BYTES = 32
-"""Length of the public seeds of permutations and codes."""
+"""Length of the public seeds of permutations and of the keys of checks."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 """A number of slots, bits or errors."""

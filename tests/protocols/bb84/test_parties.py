@@ -513,3 +513,14 @@ def test_alice_checks_her_settings() -> None:
 def test_the_assumptions_name_the_station_fact() -> None:
     setup = Setup(SOURCE, BENCH.agreement, "modulated")
     assert FixedLength(setup).assumptions[0] == "source phase randomisation: modulated"
+
+
+def test_the_rule_names_the_agreed_protocol() -> None:
+    decoys = replace(BENCH.agreement, protocol="two-decoy")
+    assert FixedLength(BENCH).protocol == BENCH.agreement.protocol == "one-decoy"
+    assert FixedLength(replace(BENCH, agreement=decoys)).protocol == "two-decoy"
+
+
+def test_nothing_disclosed_before_can_be_negative() -> None:
+    with pytest.raises(ParameterError):
+        replace(BENCH, already_disclosed=-1)
