@@ -32,7 +32,6 @@ __all__ = [
     "ghash",
     "multiply",
     "polynomial_tag",
-    "polynomial_value",
     "tag_bits",
     "words",
 ]
@@ -95,16 +94,6 @@ def multiply(a: int, b: int, degree: int = 128, polynomial: int = 0x87) -> int:
         if a >> degree:
             a ^= (1 << degree) | polynomial
     return product
-
-
-def polynomial_value(
-    coefficients: list[int], key: int, degree: int = 128, polynomial: int = 0x87
-) -> int:
-    """Return the sum over i of coefficients[i] · key**(w − i) in GF(2**degree)."""
-    value = 0
-    for coefficient in coefficients:
-        value = multiply(value ^ coefficient, key, degree, polynomial)
-    return value
 
 
 @njit(cache=True, nogil=True)

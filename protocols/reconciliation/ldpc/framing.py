@@ -65,11 +65,6 @@ class Framing:
         count = self.payload // 64
         return np.arange(count, dtype=np.int64) * (self.frame // 64) // count
 
-    def frame_bits(self, index: int) -> int:
-        """Return how many bits of a frame come from the block, with those filling its words."""
-        first, last = self.bounds(index)
-        return 64 * (last - first)
-
     def cut(self, key: SecretBits) -> Words:
         """Return the frames of a key, number of frames × frame/64.
 
