@@ -22,6 +22,8 @@ __all__ = ["Line", "Patience"]
 WINDOW_BYTES = 1 << 26
 #: Bodies and bytes received after which an acknowledgement goes out by itself.
 _ACK_BODIES, _ACK_BYTES = 16, 1 << 22
+#: Bodies and bytes that may wait for `Line.receive`; the parties speak in turn.
+MOST_WAITING, MOST_WAITING_BYTES = 4096, WINDOW_BYTES + f.LARGEST_BODY
 _SIGN_OF_LIFE_S = 1.0
 #: A wait is cut into slices of this length, so that a stop is noticed in time.
 SLICE_S = 0.1
@@ -75,6 +77,7 @@ class Line(ABC):
         self._unacked: deque[bytes] = deque()
         self._unacked_bytes = 0
         self._arrived: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self._ended: Exception | None = None
 
     @property
@@ -147,7 +150,9 @@ class Line(ABC):
             if time.monotonic() > end:
                 self._give_up(LinkLostError(f"the other party has said nothing for {allowed:g} s"))
             self._turn()
-        return self._arrived.popleft()
+        body = self._arrived.popleft()
+        self._waiting_bytes -= len(body)
+        return body
 
     def close(self, reason: str = "", *, insecure: bool = False) -> None:
         """End the session; without a reason it ends well, once all that was said has arrived.
@@ -262,6 +267,9 @@ class Line(ABC):
                 raise TamperedError(
                     f"message {envelope.sequence} came where {self._received} is due"
                 )
+            self._waiting_bytes += len(parts[1])
+            if len(self._arrived) >= MOST_WAITING or self._waiting_bytes > MOST_WAITING_BYTES:
+                raise TamperedError("more messages came than anybody waits for")
             self._arrived.append(parts[1])
             self._received += 1
             self._untold_bytes += len(parts[1])

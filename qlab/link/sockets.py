@@ -18,7 +18,8 @@ _MOST_PARTS = 4
 _LINGER_MS = 1000
 #: ZeroMQ's own signs of life, which go on while a party computes.
 _HEARTBEAT_MS, _SILENCE_MS = 2_000, 15_000
-_QUEUE = 256
+#: Messages that wait in a connection's queue, and those taken from all of them at a time.
+_QUEUE, _AT_ONCE = 8, 16
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,13 @@ class Served(_Socket):
         return int(endpoint.rpartition(":")[2])
 
     def receive(self, seconds: float) -> list[tuple[bytes, list[bytes]]]:
-        """Wait for messages; return all that are there, each with its caller."""
+        """Wait for messages; return those that are there, a few at a time, with their callers."""
         found = []
         if self._socket.poll(round(seconds * 1000)):
-            while parts := _message(self._socket):
+            for _ in range(_AT_ONCE):
+                parts = _message(self._socket)
+                if not parts:
+                    break
                 if len(parts) > 1:
                     found.append((parts[0], parts[1:]))
         return found
@@ -173,8 +177,8 @@ class Dialled(_Socket):
         while self._monitor in ready and self._monitor.poll(0):
             recv_monitor_message(self._monitor)
             broken = True
-        found = []
-        while parts := _message(self._socket):
+        found: list[list[bytes]] = []
+        while (len(found) < _AT_ONCE or broken) and (parts := _message(self._socket)):
             found.append(parts)
         return found, broken
 

@@ -24,6 +24,7 @@ from qlab.link import (
     frames,
     listen,
 )
+from qlab.link import line as line_module
 from qlab.link.address import endpoint
 from qlab.link.sockets import Private
 
@@ -324,6 +325,38 @@ def test_every_envelope_comes_back():
         assert frames.decode(frames.encode(envelope)) == envelope
     with pytest.raises(TamperedError):
         frames.decode(bytes(frames.LARGEST_ENVELOPE + 1))
+
+
+@pytest.mark.parametrize("limit", ["MOST_WAITING", "MOST_WAITING_BYTES"])
+def test_more_than_anybody_waits_for(monkeypatch, limit):
+    """A side that only sends fills no memory: what is not waited for ends the session."""
+    monkeypatch.setattr(line_module, limit, 50)
+    monkeypatch.setattr(line_module, "WINDOW_BYTES", 2_000)
+
+    def talk(line, first):
+        for _ in range(200):
+            line.send(bytes(100))
+        return line.receive()
+
+    both = through(honest, talk)
+    assert any(isinstance(error, TamperedError) for error in both.errors)
+    assert both.heard == [None, None]
+
+
+def test_few_messages_are_taken_at_a_time():
+    listening = listen("0", patience=QUICK)
+    context = zmq.Context()
+    stranger = context.socket(zmq.DEALER)
+    stranger.connect(f"tcp://127.0.0.1:{listening.port}")
+    for _ in range(200):
+        stranger.send(b"garbage")
+    counts = []
+    while sum(counts) < 200:
+        counts.append(len(listening._socket.receive(5.0)))
+    stranger.close(0)
+    context.term()
+    listening.close()
+    assert max(counts) <= 16
 
 
 # ---- strangers -------------------------------------------------------------------------------
