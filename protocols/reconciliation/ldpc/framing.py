@@ -56,10 +56,6 @@ class Framing:
         turns = expand(seed, "ldpc turns", 0, self._words)
         self._turns = np.frombuffer(turns, np.uint8) & np.uint8(63)
 
-    def bounds(self, index: int) -> tuple[int, int]:
-        """Return the first and the last word, exclusive, of a frame in the mixed block."""
-        return self._words * index // self.frames, self._words * (index + 1) // self.frames
-
     def places(self) -> npt.NDArray[np.int64]:
         """Return the words of a frame, ascending, that hold its part of the block."""
         count = self.payload // 64
