@@ -12,6 +12,7 @@ __all__ = [
     "HIGHEST",
     "Start",
     "choose_frame",
+    "combined",
     "entropy",
     "further_rows",
     "pilot",
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 _LEAST = 4096
-_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.065, 0.009), 1 << 20: (1.055, 0.003)}
+_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.085, 0.001), 1 << 20: (1.055, 0.002)}
 """Parities a bit with which about half of the frames are decoded: base · h + slope, as measured."""
 HIGHEST = 0.115
 """Rate of errors above which there are no codes."""
@@ -67,6 +68,28 @@ def start(ladders: tuple[Ladder, ...], payload: int, rate: float) -> Start:
     fitting = [index for index, ladder in enumerate(ladders) if ladder.first <= 1.03 * rows]
     index = fitting[-1] if fitting else 0
     return Start(index, min(max(rows, ladders[index].first), ladders[index].last))
+
+
+def combined(rate: float, spread: float, estimate: Estimate) -> float:
+    """Return the rate of errors by a pilot's syndromes and by what was known before.
+
+    Each counts by the inverse of its variance; what was known before counts for nothing
+    where it lies further off than chance explains.
+
+    Parameters
+    ----------
+    rate, spread : float
+        By the syndromes, and its relative standard deviation.
+    estimate : Estimate
+        Errors among disclosed bits; they may have had another rate.
+    """
+    if estimate.errors < 10 or rate < 1e-6:
+        return rate
+    known = 1 / (estimate.errors + 1)
+    off = (estimate.rate - rate) / rate
+    if off**2 > 9 * (known + spread**2):
+        return rate
+    return rate * (1 + off * spread**2 / (known + spread**2))
 
 
 def further_rows(ladder: Ladder, rows: int, blind_round: int) -> int:

@@ -33,6 +33,8 @@ class Attempt:
         Which of the batch's frames failed last.
     rate : float
         Rate of errors, estimated from the weight of the first syndromes.
+    spread : float
+        Relative standard deviation of that estimate.
     sure : bool
         Whether that weight told the rate from 1/2.
     """
@@ -40,7 +42,7 @@ class Attempt:
     def __init__(self, side: Side, batch: Batch) -> None:
         self.batch = batch
         self.failed = np.ones(batch.frames.size, np.bool_)
-        self.rate, self.sure = 0.5, False
+        self.rate, self.spread, self.sure = 0.5, 0.0, False
         self._side = side
         self._differences = np.empty((batch.frames.size, 0), np.uint64)
 
@@ -54,7 +56,7 @@ class Attempt:
         new = self._side.syndromes(self.batch) ^ told
         self._differences = np.hstack([self._differences, new])
         if not self.batch.before:
-            self.rate, self.sure = self._weigh()
+            self.rate, self.spread, self.sure = self._weigh()
 
     def decode(self, hard: bool) -> None:
         """Correct the frames whose errors are found; `failed` has the others."""
@@ -76,10 +78,11 @@ class Attempt:
 
             side.each_piece(work, tried.size)
 
-    def _weigh(self) -> tuple[float, bool]:
+    def _weigh(self) -> tuple[float, float, bool]:
         """Estimate the rate of errors from the weight of the syndromes.
 
-        A check of d bits of error rate q is odd with probability (1 − (1 − 2q)**d)/2.
+        A check of d bits of error rate q is odd with probability (1 − (1 − 2q)**d)/2. The
+        spread is that of independent checks, and twice as much since they share columns.
         """
         batch, side = self.batch, self._side
         code = batch.ladder.code(batch.rows)
@@ -92,4 +95,6 @@ class Attempt:
             middle = (low + high) / 2
             odd = np.mean(1 - (1 - 2 * middle) ** degrees) / 2
             low, high = (middle, high) if odd * total < weight else (low, middle)
-        return low, weight + 4 * np.sqrt(total) / 2 < total / 2
+        slope = total * np.mean(degrees * (1 - 2 * low) ** (degrees - 1))
+        spread = 2 * np.sqrt(weight * (1 - weight / total)) / max(slope * low, 1e-9)
+        return low, float(spread), weight + 4 * np.sqrt(total) / 2 < total / 2

@@ -45,6 +45,7 @@ class LdpcCorrector:
     ) -> None:
         self._side = Side(key, frame, seed, workers)
         self._received = self._side.frames.copy()
+        self._estimate = estimate
         self._rate = estimate.rate
         self._sure = False
         self._attempts: list[Attempt] = []
@@ -191,7 +192,11 @@ class LdpcCorrector:
             attempt.decode(hard=last or batch.rows == batch.ladder.last)
             if not self._sure:
                 self._sure = attempt.sure
-                self._rate = attempt.rate if self._sure else adaptation.raised(self._rate)
+                self._rate = (
+                    adaptation.combined(attempt.rate, attempt.spread, self._estimate)
+                    if self._sure
+                    else adaptation.raised(self._rate)
+                )
 
     def _give_over(self) -> bytes:
         """Begin Cascade on the frames that decoding did not correct."""

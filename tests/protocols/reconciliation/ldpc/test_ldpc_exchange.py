@@ -280,3 +280,14 @@ def test_no_answer_breaks_the_corrector(data: st.DataObject) -> None:
 
 def test_leak_adds_up() -> None:
     assert Leak(1, 2, 3, 4).total == 10
+
+
+def test_a_pilot_and_a_test_count_by_their_variances():
+    from protocols.reconciliation.ldpc.adaptation import combined
+
+    test = Estimate(399, 19998)  # 2 %, one in twenty
+    assert combined(0.0205, 0.0, test) == 0.0205
+    assert combined(0.0210, 0.05, test) == pytest.approx(0.0205, rel=1e-3)
+    assert combined(0.0210, 1.0, test) == pytest.approx(0.02, rel=1e-3)
+    assert combined(0.05, 0.02, test) == 0.05, "it is too far off to be chance"
+    assert combined(0.0205, 0.05, Estimate(0, 0)) == 0.0205
