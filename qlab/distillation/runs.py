@@ -34,6 +34,7 @@ from qlab.errors import QlabError, UsageError
 from qlab.experiments.bb84.experiment import Bb84
 from qlab.keystore import KeyRecord, KeyStore
 from qlab.replay.player import RecordedInputs, recorded_inputs
+from qlab.runfile.opening import damaged
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 
@@ -182,10 +183,15 @@ def _disclosed(path: Path, run: RunFile, planned: Bb84) -> int:
     tag_bits = planned.setup()[0].agreement.tag_bits
     total = 0
     for results in accounts:
-        counts = results["n_z"]
-        announced = len(counts) * sum(counts).bit_length()
-        total += results["leak_ec_bits"] + tag_bits + announced
+        leak, counts = results["leak_ec_bits"], results.get("n_z")
+        if not isinstance(counts, list) or not all(_is_count(n) for n in (leak, *counts)):
+            raise damaged(path, "its results hold counts that are none")
+        total += leak + tag_bits + len(counts) * sum(counts).bit_length()
     return total
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
 
 
 class _Session:

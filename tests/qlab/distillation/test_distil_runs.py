@@ -13,6 +13,7 @@ from qlab.distillation.report import distillation_summary
 from qlab.distillation.runs import UsedDetectionsError, distil_runs
 from qlab.errors import UsageError
 from qlab.keystore import KeyStore
+from qlab.runfile.errors import RunFileError
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runfile.writer import RunWriter
@@ -65,6 +66,17 @@ def test_what_the_runs_told_is_charged(runs, store):
     assert found["secret_bits"] == found["agreed_length"] - charge
     assert found["secret_bits"] <= found["bounds"]["length"]
     assert f"{charge:,} bits, charged" in distillation_summary(found)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"leak_ec_bits": -1}, {"leak_ec_bits": "1"}, {"n_z": None}, {"n_z": [1, None]}]
+)
+def test_results_that_are_no_counts_are_damaged(runs, store, monkeypatch, wrong):
+    with RunFile.open(runs[0]) as run:
+        forged = (run.results[-1] | wrong,)
+    monkeypatch.setattr(RunFile, "results", forged)
+    with pytest.raises(RunFileError, match="counts that are none"):
+        distil_runs(runs[:1], key_store=store)
 
 
 @pytest.fixture
