@@ -52,10 +52,10 @@ class Bb84(PlannedBb84):
                 block = acquisition.send(plan, loaded=repeat > 0)
                 facts.append(self._add(plan, block, alice, bob, ctx.entropy))
                 ctx.progress.step(f"{facts[-1]['detections']:,} detections")
-            elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
             with ctx.shielded():  # a stop that is asked for now comes right after
                 darken(ctx)
             results = self._distil(ctx, alice, bob, facts, hopeless)
+        elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
         light = {
             "mean_photon_number": photons.realised,
             "mean_photon_number_u": photons.standard_uncertainty,

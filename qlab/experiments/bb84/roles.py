@@ -103,12 +103,12 @@ class _Role(PlannedBb84):
         blocks = -(-self.options.slots // self.options.block_slots) * self.options.pattern_repeats
         tags = RunSecret(ctx.entropy).authenticator(self.side, SPENT_BITS)
         party, light, facts = self._acquire(ctx, peer, tags, blocks)
-        elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
         with ctx.shielded():  # a stop that is asked for now comes right after
             darken(ctx)
         found = self._converse(ctx, peer, party, hopeless)
         reason = self._reason(found, hopeless)
         results = self._account(found, reason, facts, opening.simulated)
+        elapsed_s = (ctx.clock.now_ns() - start_ns) * 1e-9
         rate = results["secret_bits"] / elapsed_s if elapsed_s > 0 else 0.0
         more = {
             "side": self.side,
