@@ -223,14 +223,16 @@ def test_another_secret(sides):
 
 
 @pytest.mark.parametrize("side", ["alice", "bob"])
-@pytest.mark.parametrize("jump", [0, 48, 64, 65, 4096, 1 << 40])
+@pytest.mark.parametrize(
+    "jump", [64, 65, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 48, 4096, 1 << 40))]
+)
 def test_forged_greetings_do_not_disable_a_pair(sides, side, jump):
     """They cost what was used, and the next meeting of the two themselves goes well."""
     other = {"alice": "bob", "bob": "alice"}[side]
     here = sides[side]
     with sides[other].pairs.open("lab") as pair:
         pair_id = pair.facts.pair_id
-    for _ in range(3):
+    for _ in range(2):
         before = here.pairs.facts("lab").used
         assert forged(here, other, pair_id, {way: before[way] + jump for way in DIRECTIONS})
         after = here.pairs.facts("lab").used

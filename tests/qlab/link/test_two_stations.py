@@ -170,7 +170,7 @@ def cut(sender, message):
     raise CutError
 
 
-@sweep(7)
+@sweep(12)
 def test_a_cut_at_every_message(stations, total, every):
     """A session outlives its connection, or what it left is settled by the next one."""
     for at in sorted({*range(0, total, every), 1, total - 1}):
@@ -253,7 +253,7 @@ def flipped(message):
     return [bytes(changed)]
 
 
-@sweep(4)
+@sweep(6)
 def test_a_flipped_bit_in_every_message(stations, every):
     """It is noticed, or spoils the key, which then nobody gets."""
     for at, _, ends in changed_sessions(stations, flipped, every):
@@ -263,10 +263,10 @@ def test_a_flipped_bit_in_every_message(stations, every):
 
 
 @pytest.mark.parametrize("side", ["alice", "bob"])
-@sweep(19)
+@sweep(40)
 def test_a_side_that_is_killed(stations, total, side, every):
     """The other one ends with an error of its own."""
-    for at in range(6 if side == "alice" else 9, total, every):
+    for at in range(15 if side == "alice" else 18, total, every):
 
         def kill(sender, message):
             os.kill(stations.processes[side].pid, signal.SIGKILL)
