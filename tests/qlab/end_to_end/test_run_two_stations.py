@@ -88,6 +88,15 @@ def test_both_hold_the_same_key(session):
     assert facts[0].refills == (), "a rehearsal's key pays for no pads"
 
 
+def test_the_elapsed_time_ends_with_the_distillation(session):
+    folder, _ = session
+    for side in SIDES:
+        with RunFile.open(folder / f"{side}.h5") as run:
+            sources = [record.source for record in run.records()]
+        last = len(sources) - 1 - sources[::-1].index("clock")
+        assert not any(source.startswith("message:") for source in sources[last:])
+
+
 def test_both_replay(session):
     folder, _ = session
     for side in SIDES:
