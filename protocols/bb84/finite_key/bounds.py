@@ -111,6 +111,13 @@ def bounds_of_cell(
     }
     if isinstance(found.s_z0_upper, float):
         terms["s_z0_upper"] = found.s_z0_upper
+        if photons.s_z0_lower > max(found.s_z0_upper, 0.0):
+            return Bounds(
+                terms,
+                f"at least {photons.s_z0_lower:.0f} and at most {found.s_z0_upper:.0f} vacuum"
+                " detections: the counts are of no such source (are they, like the intensities,"
+                " strongest first?)",
+            )
     for count, basis in ((photons.s_z1_lower, "key"), (photons.s_x1_lower, "test")):
         if count <= 0:
             return Bounds(terms, f"no single-photon detection can be proven in the {basis} basis")

@@ -215,3 +215,21 @@ def test_no_key_has_a_reason(changes: dict[str, object], reason: str) -> None:
     found = examine(block)
     assert found.length == 0 and found.reason == str(caught.value)
     assert found.bounds["leak_ec"] == block.leak_ec
+
+
+def test_counts_in_the_wrong_order_give_no_key():
+    """The weaker pulses cannot be seen more often than the stronger ones."""
+    block = KeyCounts(
+        "one-decoy",
+        (0.5, 0.15),
+        (0.5, 0.5),
+        (70108, 233000),
+        (13410, 42000),
+        (1300, 3300),
+        (250, 620),
+        38000,
+        1e-9,
+        1e-15,
+    )
+    with pytest.raises(InsecureError, match="vacuum detections: the counts are of no such source"):
+        analyse(block)
