@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _LEAST = 4096
-_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.085, 0.001), 1 << 20: (1.055, 0.002)}
+_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.13, -0.0025), 1 << 20: (1.055, 0.002)}
 """Parities a bit with which about half of the frames are decoded: base · h + slope, as measured."""
 HIGHEST = 0.115
 """Rate of errors above which there are no codes."""

@@ -11,7 +11,7 @@ from protocols.reconciliation.ldpc.side import Frames, Side
 
 __all__ = ["Attempt"]
 
-_ITERATIONS = {16384: (50, 60), 65536: (60, 80), 1 << 20: (120, 120)}
+_ITERATIONS = {16384: (50, 60), 65536: (45, 80), 1 << 20: (120, 120)}
 """Iterations of the first attempt and of those in blind rounds, by the length of the frame."""
 _HARD = 200
 """Iterations of the last attempts."""
