@@ -17,6 +17,9 @@ from qlab.runfile.reader import RunFile
 from qlab.station import load_station, parse_station
 from qlab.station.split import split_station
 
+#: A served bench keeps real time, which a busy machine does not always grant.
+real_time = pytest.mark.slow
+
 SIDES = ("alice", "bob")
 
 
@@ -61,6 +64,7 @@ def session(tmp_path_factory):
     return folder, {side: json.loads(out) for side, (out, _) in said.items()}
 
 
+@real_time
 def test_both_give_the_same_account(session):
     _, results = session
     alice, bob = results["alice"], results["bob"]
@@ -72,6 +76,7 @@ def test_both_give_the_same_account(session):
     assert alice["double_clicks"] is None
 
 
+@real_time
 def test_both_hold_the_same_key(session):
     folder, results = session
     stores = [KeyStore(folder / side) for side in SIDES]
@@ -88,6 +93,7 @@ def test_both_hold_the_same_key(session):
     assert facts[0].refills == (), "a rehearsal's key pays for no pads"
 
 
+@real_time
 def test_the_elapsed_time_ends_with_the_distillation(session):
     folder, _ = session
     for side in SIDES:
@@ -97,6 +103,7 @@ def test_the_elapsed_time_ends_with_the_distillation(session):
         assert not any(source.startswith("message:") for source in sources[last:])
 
 
+@real_time
 def test_both_replay(session):
     folder, _ = session
     for side in SIDES:
@@ -104,6 +111,7 @@ def test_both_replay(session):
         assert report.matched, (side, report.divergence)
 
 
+@real_time
 def test_each_has_its_own_instruments_only(session):
     folder, _ = session
     seen = {}
@@ -119,6 +127,7 @@ def test_each_has_its_own_instruments_only(session):
     assert {"tagger", "generator_bob"} <= seen["bob"]
 
 
+@real_time
 def test_what_is_refused(session, capsys, tmp_path):
     folder, _ = session
     alice, keys = folder / "served-alice.toml", ("--keys", folder / "alice")
