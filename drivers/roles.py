@@ -23,6 +23,7 @@ __all__ = [
     "BiasController",
     "Counter",
     "DetectorControl",
+    "FrequencyShifter",
     "FrequencyStandard",
     "Laser",
     "PowerMeter",
@@ -167,3 +168,13 @@ class Counter(Protocol):
 
     def time_interval_s(self, start: int = 1, stop: int = 2) -> float:
         """Measure one time interval from channel `start` to channel `stop`."""
+
+
+class FrequencyShifter(Protocol):
+    """A generator that drives an acousto-optic frequency shifter, or one output of it.
+
+    A new frequency leaves the phase continuous. An `amplitude` of 0 is off, 1 the most.
+    """
+
+    frequency_hz: float
+    amplitude: float

@@ -54,6 +54,8 @@ class LineDevice(Device):
         What ends a reply on ports other than the serial one.
     line_limit : int
         Longer lines are thrown away.
+    echo : bool
+        Whether the serial port echoes now; as its line says, until a command changes it.
     """
 
     line_ends: ClassVar[bytes] = b"\r\n"
@@ -76,6 +78,7 @@ class LineDevice(Device):
         self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
     ) -> None:
         super().__init__(name, time, terminals, **settings)
+        self.echo = self.serial.echo
         self._known: dict[bytes, tuple[str, tuple[str, ...]] | None] = {}
         both = b"\r\n|" if b"\r" in self.line_ends and b"\n" in self.line_ends else b""
         self._line_end = re.compile(both + b"[" + re.escape(self.line_ends) + b"]")
@@ -114,7 +117,7 @@ class LineDevice(Device):
         session.parser = len(pending)
 
     def _whole_line(self, session: Session, text: bytes, ended_by: bytes, arrival_ns: int) -> None:
-        if self.serial.echo and session.connector == "serial":
+        if self.echo and session.connector == "serial":
             session.send(text + ended_by, arrival_ns)
         if text.strip():
             self.exchange(session, text, arrival_ns)

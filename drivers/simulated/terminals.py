@@ -22,6 +22,7 @@ __all__ = [
     "LightSource",
     "Oscillator",
     "PowerProbe",
+    "ShifterInput",
     "VoltageInput",
     "Waveform",
 ]
@@ -135,3 +136,13 @@ class Oscillator(Protocol):
 
     def phase_s(self, t_ns: int) -> float:
         """Return the time error x(t) in seconds: positive when it is ahead."""
+
+
+class ShifterInput(Protocol):
+    """An acousto-optic shifter that a generator drives."""
+
+    def drive(self, t_ns: int, frequency_hz: float, turns: float, amplitude: float) -> None:
+        """Drive it from `t_ns` on with a frequency, a phase in turns and a share of full scale.
+
+        A change of frequency leaves the phase continuous.
+        """
