@@ -40,6 +40,10 @@ class LineSettings:
 
     `write_end` and `read_end` are terminators. `timeout_s` is the time for one
     reply in seconds. The serial values matter on serial addresses only.
+
+    A unit with `echo` sends back each line before it answers. One with a `prompt`
+    ends every exchange with it, commands too: all that comes before, however many
+    lines, is the reply, and lines are sent by `Link.query` and `Link.query_once` only.
     """
 
     write_end: bytes = b"\n"
@@ -51,6 +55,8 @@ class LineSettings:
     stop_bits: int = 1
     parity: Literal["none", "even", "odd"] = "none"
     flow_control: Literal["none", "xon_xoff", "rts_cts"] = "none"
+    echo: bool = False
+    prompt: bytes = b""
 
 
 #: Opens a transport to an address; what a station or a replay provides.
@@ -137,9 +143,12 @@ class Link:
 
     def read(self) -> str:
         """Read one line, without its terminator."""
+        return self._read(self._read_line)
+
+    def _read(self, read: Callable[[Transport], str]) -> str:
         with self.lock:
             try:
-                return self._decode(self.transport.read_until(self.line.read_end))
+                return read(self.transport)
             except ConnectionLostError as error:
                 self._reopen(error, "the last command")
                 raise error.located(self.name, self.address) from None
@@ -159,16 +168,16 @@ class Link:
 
     def query(self, request: bytes) -> str:
         """Send one line and return the line that answers it."""
-        return self._repeat(request, self._read_line)
+        return self._repeat(request, self._reader(request))
 
     def query_once(self, command: bytes) -> str:
         """Send a command that answers with a line; never repeated."""
         with self.lock:
             try:
                 self.write(command)
-                return self.read()
+                return self._read(self._reader(command))
             except ResponseTimeoutError as error:
-                error.message = f"no answer to {command[:60]!r}: {error.message}"
+                error.message = _unanswered(command, error)
                 raise
             except DriverError:
                 raise
@@ -214,6 +223,27 @@ class Link:
     def _read_line(self, transport: Transport) -> str:
         return self._decode(transport.read_until(self.line.read_end))
 
+    def _reader(self, request: bytes) -> Callable[[Transport], str]:
+        """Return what reads the answer to `request`."""
+        if self.line.echo or self.line.prompt:
+            return lambda transport: self._read_dialogue(transport, request)
+        return self._read_line
+
+    def _read_dialogue(self, transport: Transport, request: bytes) -> str:
+        """Return what lies between the echo of `request` and the prompt."""
+        line = self.line
+        if line.prompt:
+            reply = self._decode(transport.read_until(line.prompt).removesuffix(line.prompt))
+            echo, _, rest = reply.lstrip().partition("\n") if line.echo else ("", "", reply)
+        else:
+            echo, rest = self._read_line(transport), ""
+        if line.echo and echo.strip() != request.decode("ascii").strip():
+            raise UnexpectedReplyError(
+                f"{request[:60]!r} was echoed as {echo.strip()[:60]!r}",
+                remedy="check baud rate, line settings and cable, and that the unit's echo is on",
+            )
+        return rest.strip() if line.prompt else self._read_line(transport)
+
     def _read_block(self, transport: Transport) -> bytes:
         return read_block(transport, self.line.read_end)
 
@@ -234,7 +264,7 @@ class Link:
                 except ResponseTimeoutError as error:
                     self._owed = late = True
                     if left == 0:
-                        error.message = f"no answer to {request[:60]!r}: {error.message}"
+                        error.message = _unanswered(request, error)
                         error.remedy = "check that it is switched on, and its cable and settings"
                         raise error.located(self.name, self.address) from None
                 except BaseException as error:  # an abort, too, leaves the answer to come
@@ -293,3 +323,8 @@ class Link:
                 f"the reply is not text: {reply[:60]!r}",
                 remedy="check baud rate, line settings and cable",
             ) from None
+
+
+def _unanswered(request: bytes, error: ResponseTimeoutError) -> str:
+    came = f", only {error.partial[-60:]!r}" if error.partial else ""
+    return f"no answer to {request[:60]!r}: {error.message}{came}"

@@ -112,8 +112,8 @@ class _TimeTag(Number):
 class PRS10(Instrument):
     """A rubidium standard with digital steering and a lock to an external 1PPS.
 
-    Satisfies `drivers.roles.FrequencyStandard`. Nothing here writes the unit's
-    EEPROM.
+    Satisfies `drivers.roles.SteerableStandard`; `pll` must be off for the steering
+    to act. Nothing here writes the unit's EEPROM.
     """
 
     line = LineSettings(
@@ -125,9 +125,14 @@ class PRS10(Instrument):
     identity_query = "ID?"
     identity_pattern = r"PRS10_\d+\.\d+_SN_\d+"
 
+    #: One step of `steering`.
+    steering_step: float = 1e-12
+    #: Lowest and highest `steering`.
+    steering_range: tuple[float, float] = (-2000e-12, 2000e-12)
+
     serial_number = Text("SN?", doc="Serial number.", page="prs10")
     locked = Flag("LO?", doc="Whether the crystal is locked to rubidium.", page="prs10")
-    frequency_offset = Number(
+    steering = Number(
         "SF?",
         "SF{value}",
         low=-2000e-12,
@@ -168,6 +173,20 @@ class PRS10(Instrument):
     case_temperature_c = Number(
         "AD10?", scale=100.0, unit="°C", doc="Temperature of the case.", page="LBNL"
     )
+
+    @property
+    def temperature_c(self) -> float:
+        """Temperature of the case in °C."""
+        return self.case_temperature_c
+
+    @property
+    def frequency_offset(self) -> float:
+        """The maker's name for `steering`."""
+        return self.steering
+
+    @frequency_offset.setter
+    def frequency_offset(self, fractional: float) -> None:
+        self.steering = fractional
 
     def status(self) -> tuple[str, ...]:
         """Return the names of the status bits that are set, and clear the latched ones.

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import sqrt
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
+from drivers.simulated.devices.steering import Steering
 from drivers.simulated.line import LineDevice, line
 from drivers.simulated.time import BenchTime
 
@@ -50,14 +51,6 @@ _VOLTS = (
     *(0.006, 2.322, 2.331, 0.495, 0.316, 2.396, 2.322, 1.435, 3.858, 2.633),
     *(0.728, 0.958, 0.965, 0.981, 2.498, 0.006, 0.0, 0.0, 0.0, 0.0),
 )
-
-
-@runtime_checkable
-class _Steerable(Protocol):
-    """An oscillator of the plant whose frequency can be pulled."""
-
-    def steer(self, t_ns: int, fractional: float) -> None:
-        """Pull the frequency from `t_ns` on; positive raises it."""
 
 
 class PRS10Device(LineDevice):
@@ -101,7 +94,7 @@ class PRS10Device(LineDevice):
         warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
         self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._values = {"LM": 1, "PL": 1, "PT": 8, "PF": 2}
-        self._steering = 0  # parts in 1e12
+        self._steering = Steering(self.terminals.get("oscillator"), 1e-12)
         self._integrator = 0.0
         self._delay_s = 0.0
         self._good = 0
@@ -172,7 +165,7 @@ class PRS10Device(LineDevice):
             return
         if name.upper() == "PL":
             self._good = 0
-            self._integrator = float(self._steering)
+            self._integrator = float(self._steering.steps)
         self._values[name.upper()] = int(value)
 
     @line(r"(LM|PL|PT|PF)\?")
@@ -186,12 +179,12 @@ class PRS10Device(LineDevice):
         if abs(int(parts)) > 2000:
             self._latched[5] |= _PARAMETER
         elif not self._pll_active():
-            self._steer(self.t_ns, int(parts))
+            self._steering.set(self.t_ns, int(parts))
 
     @line(r"SF\?")
     def steering(self) -> str:
         """Answer the steering."""
-        return str(self._steering)
+        return str(self._steering.steps)
 
     @line(r"PI\?")
     def integrator(self) -> str:
@@ -234,7 +227,7 @@ class PRS10Device(LineDevice):
             self._good = self._good + 1 if good else 0
             if self._good == _GOOD_BEFORE_LOCK:
                 self._delay_s += tag_s
-                self._integrator = float(self._steering)
+                self._integrator = float(self._steering.steps)
                 self._reference_tag_s = 0.0
             return
         if abs(_within_half(tag_s - self._reference_tag_s)) > _NEAR_LAST_S:
@@ -246,7 +239,7 @@ class PRS10Device(LineDevice):
         # An output that is early (the input comes late, tag > 0) has to run slower.
         self._integrator -= tag_s / approach_s**2 * 1e12
         parts = round(self._integrator - damping * tag_s / approach_s * 1e12)
-        self._steer(t_ns, max(-2000, min(parts, 2000)))
+        self._steering.set(t_ns, max(-2000, min(parts, 2000)))
 
     def _tag_s(self, t_ns: int) -> float:
         own: Oscillator | None = self.terminals.get("oscillator")
@@ -254,12 +247,6 @@ class PRS10Device(LineDevice):
         return _within_half(ahead_s - float(self.terminals["pps_input"].phase_s(t_ns)))
 
     # ---- state -------------------------------------------------------------------
-
-    def _steer(self, t_ns: int, parts: int) -> None:
-        own = self.terminals.get("oscillator")
-        if parts != self._steering and isinstance(own, _Steerable):
-            own.steer(t_ns, parts * 1e-12)
-        self._steering = parts
 
     def _warm(self, t_ns: int) -> bool:
         return t_ns >= self._locked_from_ns
@@ -280,7 +267,7 @@ class PRS10Device(LineDevice):
             now[4] = 1 << 1
         if "pps_input" not in self.terminals:
             now[4] |= 1 << 7
-        if self._pll_active() and abs(self._steering) == 2000:
+        if self._pll_active() and abs(self._steering.steps) == 2000:
             now[4] |= 1 << 6
         self._latched[:5] = [old | new for old, new in zip(self._latched[:5], now, strict=True)]
 

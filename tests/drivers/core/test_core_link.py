@@ -418,3 +418,46 @@ def test_a_command_and_its_check_belong_together():
         link.query(b"CHECK?")
     other.join()
     assert told(wire) == "SET\nCHECK?\nOTHER?\n"
+
+
+# ---- echo and prompt -----------------------------------------------------------------
+
+
+ECHO = LineSettings(write_end=b"\r\n", read_end=b"\r\n", echo=True)
+PROMPT = LineSettings(write_end=b"\r\n", read_end=b"\r\n", prompt=b"> ")
+BOTH = LineSettings(write_end=b"\r\n", read_end=b"\r\n", echo=True, prompt=b"> ")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "reply"),
+    [
+        (ECHO, b"N?\r\n7\r\n", "7"),
+        (PROMPT, b"7\r\n> ", "7"),
+        (PROMPT, b"> ", ""),
+        (BOTH, b"N?\r\n7\r\n> ", "7"),
+        (BOTH, b" N?\r\n7\r\n8\r\n> ", "7\r\n8"),
+        (BOTH, b"N?\r\n> ", ""),
+    ],
+)
+@pytest.mark.parametrize("ask", [Link.query, Link.query_once])
+def test_a_reply_lies_between_echo_and_prompt(ask, line, answer, reply):
+    wire = Wire(lambda data: answer)
+    assert ask(linked(wire, line=line), b"N?") == reply
+    assert wire.read_available() == b""
+
+
+@pytest.mark.parametrize("line", [ECHO, BOTH])
+@pytest.mark.parametrize("ask", [Link.query, Link.query_once])
+def test_another_echo_than_what_was_sent_is_an_error_and_its_rest_is_dropped(ask, line):
+    answers = iter([b"M?\r\n7\r\n> ", b"N?\r\n8\r\n> "])
+    link = linked(Wire(lambda data: next(answers)), line=line)
+    with pytest.raises(UnexpectedReplyError, match=r"b'N\?' was echoed as 'M\?'") as caught:
+        ask(link, b"N?")
+    assert (caught.value.instrument, caught.value.address) == ("unit", "WIRE")
+    assert ask(link, b"N?") == "8"
+
+
+def test_without_its_prompt_a_reply_is_none_and_is_quoted():
+    link = linked(Wire(lambda data: b"N?\r\n7\r\n"), line=BOTH)
+    with pytest.raises(ResponseTimeoutError, match=r"no answer to b'N\?'.*only b'N\?"):
+        link.query(b"N?")

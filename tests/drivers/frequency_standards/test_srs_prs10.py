@@ -4,6 +4,7 @@ import pytest
 from driver_bench import joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steered_oscillator import Steered
 
 from drivers.core import (
     IdentityMismatchError,
@@ -22,24 +23,6 @@ OPENING = [("ID?", "PRS10_3.56_SN_107831"), ("ST?", "0,0,0,0,4,128")]
 GOOD = ("ST?", "0,0,0,0,4,0")
 
 
-class Steered:
-    """An oscillator with a constant offset that can be pulled."""
-
-    def __init__(self, offset=0.0, phase_s=0.0):
-        self.pieces = [(0, offset, phase_s)]
-        self.offset = offset
-
-    def nominal_hz(self):
-        return 10e6
-
-    def phase_s(self, t_ns):
-        since, y, x = next(piece for piece in reversed(self.pieces) if piece[0] <= t_ns)
-        return x + y * (t_ns - since) * 1e-9
-
-    def steer(self, t_ns, fractional):
-        self.pieces.append((t_ns, self.offset + fractional, self.phase_s(t_ns)))
-
-
 def rubidium(oscillator=None, pps=None, **more):
     terminals = {"oscillator": oscillator, "pps_input": pps}
     given_ones = {name: it for name, it in terminals.items() if it is not None}
@@ -56,9 +39,9 @@ def wait_until(device, seconds):
 @pytest.mark.parametrize(
     ("name", "value", "command"),
     [
-        ("frequency_offset", -245e-12, "SF-245"),
-        ("frequency_offset", 2000e-12, "SF2000"),
-        ("frequency_offset", 0.4e-12, "SF0"),
+        ("steering", -245e-12, "SF-245"),
+        ("steering", 2000e-12, "SF2000"),
+        ("steering", 0.4e-12, "SF0"),
         ("pll", False, "PL0"),
         ("pll_time_constant", 14, "PT14"),
         ("lock_mode", 1, "LM1"),
@@ -73,7 +56,7 @@ def test_command(scripted, name, value, command):
     [
         ("locked", "LO?", "1", True),
         ("locked", "LO?", "0", False),
-        ("frequency_offset", "SF?", "-245", -245e-12),
+        ("steering", "SF?", "-245", -245e-12),
         ("pll_integrator", "PI?", "-21", -21e-12),
         ("pll_stability", "PF?", "2", 2),
         ("case_temperature_c", "AD10?", "0.728", 72.8),
@@ -192,8 +175,8 @@ def test_the_station_can_forbid_to_move_the_pulse(scripted):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("frequency_offset", 2001e-12),
-        ("frequency_offset", -2001e-12),
+        ("steering", 2001e-12),
+        ("steering", -2001e-12),
         ("pll_time_constant", 15),
         ("lock_mode", 2),
         ("pll", 1),
@@ -268,16 +251,16 @@ def test_errors_are_reported_once_and_nothing_is_said():
 def test_the_simulated_unit_keeps_its_settings(parts, time_constant, mode, pll):
     with joined(PRS10, rubidium(), SERIAL) as unit:
         unit.pll_time_constant, unit.lock_mode, unit.pll = time_constant, mode, pll
-        unit.frequency_offset = parts * 1e-12
+        unit.steering = parts * 1e-12
         assert (unit.pll_time_constant, unit.lock_mode, unit.pll) == (time_constant, mode, pll)
-        assert unit.frequency_offset == pytest.approx(parts * 1e-12, abs=1e-18)
+        assert unit.steering == pytest.approx(parts * 1e-12, abs=1e-18)
 
 
 def test_steering_up_raises_the_frequency():
     oscillator = Steered(offset=2e-11)
     device = rubidium(oscillator)
     with joined(PRS10, device, SERIAL) as unit:
-        unit.frequency_offset = 500e-12
+        unit.steering = 500e-12
         start = device.time.now_ns()
         before = oscillator.phase_s(start)
         gained = oscillator.phase_s(start + 10**12) - before
@@ -311,13 +294,13 @@ def test_the_lock_to_1pps_takes_256_pulses_then_steers_phase_and_frequency_to_it
         worst = max(abs(_tag_at(unit, device, t)) for t in range(300, 1500, 50))
         assert 20e-9 < worst < 200e-9  # the offset pulls the phase away at first
         wait_until(device, 12000)
-        assert unit.frequency_offset == pytest.approx(-300e-12, abs=3e-12)
+        assert unit.steering == pytest.approx(-300e-12, abs=3e-12)
         assert abs(unit.time_tag_s) <= 3e-9
-        unit.frequency_offset = 100e-12  # the lock holds it
-        assert unit.frequency_offset == pytest.approx(-300e-12, abs=3e-12)
+        unit.steering = 100e-12  # the lock holds it
+        assert unit.steering == pytest.approx(-300e-12, abs=3e-12)
         unit.pll = False
-        unit.frequency_offset = 100e-12
-        assert unit.frequency_offset == pytest.approx(100e-12)
+        unit.steering = 100e-12
+        assert unit.steering == pytest.approx(100e-12)
 
 
 def _tag_at(unit, device, seconds):
