@@ -41,9 +41,9 @@ class LineSettings:
     `write_end` and `read_end` are terminators. `timeout_s` is the time for one
     reply in seconds. The serial values matter on serial addresses only.
 
-    A unit with `echo` sends back each line before it answers. One with a `prompt`
-    ends every exchange with it, commands too: all that comes before, however many
-    lines, is the reply, and lines are sent by `Link.query` and `Link.query_once` only.
+    A unit with a `prompt` echoes each line, commands too, and then shows the prompt:
+    what lies between, however many lines, is the reply. It is spoken to by
+    `Link.query` and `Link.query_once` only.
     """
 
     write_end: bytes = b"\n"
@@ -55,7 +55,6 @@ class LineSettings:
     stop_bits: int = 1
     parity: Literal["none", "even", "odd"] = "none"
     flow_control: Literal["none", "xon_xoff", "rts_cts"] = "none"
-    echo: bool = False
     prompt: bytes = b""
 
 
@@ -225,24 +224,21 @@ class Link:
 
     def _reader(self, request: bytes) -> Callable[[Transport], str]:
         """Return what reads the answer to `request`."""
-        if self.line.echo or self.line.prompt:
+        if self.line.prompt:
             return lambda transport: self._read_dialogue(transport, request)
         return self._read_line
 
     def _read_dialogue(self, transport: Transport, request: bytes) -> str:
         """Return what lies between the echo of `request` and the prompt."""
-        line = self.line
-        if line.prompt:
-            reply = self._decode(transport.read_until(line.prompt).removesuffix(line.prompt))
-            echo, _, rest = reply.lstrip().partition("\n") if line.echo else ("", "", reply)
-        else:
-            echo, rest = self._read_line(transport), ""
-        if line.echo and echo.strip() != request.decode("ascii").strip():
+        prompt = self.line.prompt
+        said = self._decode(transport.read_until(prompt).removesuffix(prompt))
+        echo, _, reply = said.lstrip().partition("\n")
+        if echo.strip() != request.decode("ascii").strip():
             raise UnexpectedReplyError(
                 f"{request[:60]!r} was echoed as {echo.strip()[:60]!r}",
                 remedy="check baud rate, line settings and cable, and that the unit's echo is on",
             )
-        return rest.strip() if line.prompt else self._read_line(transport)
+        return reply.strip()
 
     def _read_block(self, transport: Transport) -> bytes:
         return read_block(transport, self.line.read_end)

@@ -72,9 +72,7 @@ class Microchip5071A(Instrument):
     over a loss of power is in no source.
     """
 
-    line = LineSettings(
-        write_end=b"\r\n", read_end=b"\r\n", echo=True, prompt=b"scpi >", baud_rate=9600
-    )
+    line = LineSettings(write_end=b"\r\n", read_end=b"\r\n", prompt=b"scpi >", baud_rate=9600)
     reporting: ErrorReporting = ReplyText([""])
     identity_pattern = r".*,\s*5071A\s*,.*"
 
