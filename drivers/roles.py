@@ -25,6 +25,8 @@ __all__ = [
     "DetectorControl",
     "FrequencyShifter",
     "FrequencyStandard",
+    "GapFreeCounter",
+    "Gate",
     "Laser",
     "PowerMeter",
     "StampBlock",
@@ -178,3 +180,31 @@ class FrequencyShifter(Protocol):
 
     frequency_hz: float
     amplitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One of a series of gates without a gap.
+
+    Attributes
+    ----------
+    start_s : float
+        When it opened, in seconds since an arbitrary start on the counter's time base.
+    frequency_hz : float
+        Mean frequency within it.
+    """
+
+    start_s: float
+    frequency_hz: float
+
+
+class GapFreeCounter(Protocol):
+    """A counter whose gates follow each other without a gap; `estimator` is ``pi``."""
+
+    estimator: str
+
+    def start_gates(self, gate_s: float, channel: int = 1, count: int = 10_000) -> None:
+        """Start a series of gates."""
+
+    def take_gates(self) -> list[Gate]:
+        """Return the gates that have ended since the last call, oldest first."""

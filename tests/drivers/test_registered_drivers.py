@@ -32,6 +32,7 @@ INSTRUMENTS = {
     "keysight-n7761a": (LAN, "INP1:ATT 3"),
     "keysight-n7764a": (LAN, "INP1:ATT 3"),
     "keysight-n7762a": (LAN, "INP1:ATT 3"),
+    "pendulum-cnt91": (USB, ":ACQ:APER 1"),
     "thorlabs-pm100d": (USB, "SENS:AVER:COUN 3"),
 }
 
