@@ -29,7 +29,13 @@ class Steering:
     def __init__(self, oscillator: Any, step: float) -> None:
         self._steer = oscillator.steer if isinstance(oscillator, _Steerable) else None
         self._step = step
+        self._latched = 0
         self.steps = 0
+
+    @property
+    def latched(self) -> float:
+        """Fractional frequency that latching has added for good."""
+        return self._latched * self._step
 
     @property
     def fractional(self) -> float:
@@ -41,4 +47,9 @@ class Steering:
         if steps != self.steps:
             self.steps = steps
             if self._steer is not None:
-                self._steer(t_ns, steps * self._step)
+                self._steer(t_ns, (self._latched + steps) * self._step)
+
+    def latch(self) -> None:
+        """Count from the present frequency on: it stays, the steering is 0."""
+        self._latched += self.steps
+        self.steps = 0

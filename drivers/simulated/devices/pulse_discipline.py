@@ -1,0 +1,87 @@
+"""How a clock follows the pulses at its 1PPS input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from drivers.simulated.devices.steering import Steering
+
+__all__ = ["PulseDiscipline"]
+
+_SECOND_NS = 1_000_000_000
+_NEAR_S = 1e-6  # pulses further off than this are not followed
+
+
+class PulseDiscipline:
+    """A clock's own second against the pulses at its input, and a loop between them.
+
+    The loop is of second order and critically damped: with the time constant tau
+    it corrects the frequency by 2/tau of the phase and 1/tau^2 of its integral.
+
+    Parameters
+    ----------
+    oscillator, reference : object or None
+        Terminals of the plant: the clock itself, and what arrives at its input.
+    steering : Steering
+        The clock's steering.
+    step : float
+        One step of it.
+    resolution_s : float
+        Of the phase meter.
+    """
+
+    def __init__(
+        self, oscillator: Any, reference: Any, steering: Steering, step: float, resolution_s: float
+    ) -> None:
+        self._own, self._reference = oscillator, reference
+        self._steering, self._step, self._resolution_s = steering, step, resolution_s
+        self._placed_s = 0.0
+        self._integral = 0.0
+        self._seen_ns = 0
+        self.running = False
+        self.correction_steps = 0
+
+    def phase_s(self, t_ns: int) -> float | None:
+        """Return by how much the own second is early, in steps of the resolution; None unknown."""
+        exact_s = self._exact_s(t_ns)
+        return None if exact_s is None else round(exact_s / self._resolution_s) * self._resolution_s
+
+    def place(self, t_ns: int) -> bool:
+        """Put the own second onto the input's; False if no pulse comes."""
+        exact_s = self._exact_s(t_ns)
+        if exact_s is None:
+            return False
+        self._placed_s += exact_s
+        return True
+
+    def start(self, t_ns: int) -> None:
+        """Begin to follow the input from the steering in force."""
+        self.running = True
+        self._integral = self._steering.fractional
+        self._seen_ns = t_ns
+
+    def stop(self) -> None:
+        """Leave the steering where it is."""
+        self.running = False
+
+    def follow(self, until_ns: int, tau_s: float) -> None:
+        """Work through the seconds since the last time."""
+        for second in range(self._seen_ns // _SECOND_NS + 1, until_ns // _SECOND_NS + 1):
+            phase_s = self.phase_s(second * _SECOND_NS)
+            if phase_s is not None and abs(phase_s) <= _NEAR_S:
+                self._integral -= phase_s / tau_s**2
+                wanted = self._integral - 2.0 * phase_s / tau_s
+                steps = round(wanted / self._step)
+                self.correction_steps = steps - self._steering.steps
+                self._steering.set(second * _SECOND_NS, steps)
+        self._seen_ns = until_ns
+
+    def _exact_s(self, t_ns: int) -> float | None:
+        if self._reference is None:
+            return None
+        reference_s = float(self._reference.phase_s(t_ns))
+        if math.isnan(reference_s):  # nothing arrives
+            return None
+        own_s = float(self._own.phase_s(t_ns)) if self._own is not None else 0.0
+        return (own_s - self._placed_s - reference_s + 0.5) % 1.0 - 0.5
