@@ -12,8 +12,7 @@ from drivers.core.errors import MisuseError
 from drivers.core.registry import simulator_class
 from drivers.core.resource_names import canonical
 from drivers.simulated.device import Device, DevicePort
-from drivers.simulated.plant.link import LinkPlant
-from drivers.simulated.plant.parameters import LinkParameters
+from drivers.simulated.plants import Plant, PlantKind, plant_kind
 from drivers.simulated.port import Connector, Port
 from drivers.simulated.time import BenchTime
 
@@ -60,9 +59,23 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlantSpec:
-    """The physics between the devices: one link, with its figures."""
+    """The physics between the devices.
 
-    parameters: LinkParameters = field(default_factory=LinkParameters)
+    Attributes
+    ----------
+    kind : PlantKind
+        What is simulated.
+    parameters : object, optional
+        Its figures; the defaults of its kind if not given.
+    """
+
+    kind: PlantKind = field(default_factory=lambda: plant_kind("link"))
+    parameters: Any = None
+
+    def build(self, seed: int, time: BenchTime) -> Plant:
+        """Return the plant."""
+        figures = self.kind.parameters() if self.parameters is None else self.parameters
+        return self.kind.plant(figures, seed, time)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,14 +90,14 @@ class Bench:
         Ports by VISA resource name, as the specification wrote them.
     time : BenchTime
         The bench's time, which owns its lock.
-    plant : LinkPlant
+    plant : Plant
         The physics.
     """
 
     devices: Mapping[str, Device]
     resources: Mapping[str, Port]
     time: BenchTime
-    plant: LinkPlant
+    plant: Plant
 
     def stream_port(self, name: str) -> Port:
         """Return a port of a device that is a plain stream of bytes.
@@ -109,12 +122,12 @@ def build_bench(
         Naming the device, for a simulator, setting, terminal, input or address
         that does not exist.
     """
-    physics = LinkPlant(plant.parameters, seed, time)
+    physics = plant.build(seed, time)
     built: dict[str, Device] = {}
     resources: dict[str, Port] = {}
     for spec in devices:
         try:
-            device = built[spec.name] = _device(spec, physics, time)
+            device = built[spec.name] = _device(spec, physics, seed, time)
             for address in spec.addresses:
                 port = device.port(connector_of(address))
                 resources[_unused(address, resources)] = port
@@ -147,11 +160,11 @@ def _unused(address: str, resources: Mapping[str, Port]) -> str:
     return address
 
 
-def _device(spec: DeviceSpec, plant: LinkPlant, time: BenchTime) -> Device:
+def _device(spec: DeviceSpec, plant: Plant, seed: int, time: BenchTime) -> Device:
     kind = simulator_class(spec.simulator)
     terminals = {name: _part(plant, where) for name, where in spec.terminals.items()}
     try:
-        device: Device = kind(spec.name, time, terminals, **spec.settings)
+        device: Device = kind(spec.name, time, terminals, seed=seed, **spec.settings)
     except (ValueError, TypeError) as error:
         if isinstance(error, MisuseError):
             raise
@@ -162,7 +175,7 @@ def _device(spec: DeviceSpec, plant: LinkPlant, time: BenchTime) -> Device:
     return device
 
 
-def _part(plant: LinkPlant, where: str) -> Any:
+def _part(plant: Plant, where: str) -> Any:
     part: Any = plant
     for step in where.split("."):
         if step.isdigit() and isinstance(part, Sequence) and int(step) < len(part):

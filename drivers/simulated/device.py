@@ -86,7 +86,7 @@ class Device:
     **settings
         What the station file says about the unit: keys of `default_settings`,
         and ``faults``, a list of tables as `drivers.simulated.faults.Fault` has
-        them.
+        them. The bench adds its ``seed``.
 
     Raises
     ------
@@ -117,6 +117,8 @@ class Device:
     ) -> None:
         self.name = name
         self.time = time
+        #: What its noise is drawn from.
+        self.seed = (int(settings.pop("seed", 0)), *name.encode())
         self.faults = Faults(seed=name)
         tables = settings.pop("faults", [])
         for table in tables if isinstance(tables, list) else [tables]:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path as FilePath
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from drivers.simulated.plants import PLANTS
 from qlab.errors import StationError
 from qlab.experiments import EXPERIMENTS
 from qlab.station.entries import (
@@ -300,8 +301,9 @@ def _simulation(
     table = read_dataclass(source, top, document["simulation"], _SimulationTable)
     parameters = dict(table.plant)
     kind = parameters.pop("kind", "link")
-    if kind not in _PLANTS:
-        raise source.error((*top, "plant", "kind"), f"there is no plant {kind!r}", remedy="link")
+    if kind not in PLANTS:
+        remedy = f"there are {', '.join(PLANTS)}"
+        raise source.error((*top, "plant", "kind"), f"there is no plant {kind!r}", remedy=remedy)
     devices = {}
     for name, settings in table.devices.items():
         path = (*top, "devices", name)
@@ -311,9 +313,6 @@ def _simulation(
     for name, entry in instruments.items():
         devices.setdefault(name, SimulatedDevice(entry.driver))
     return Simulation(kind, parameters, devices)
-
-
-_PLANTS: tuple[Literal["link"], ...] = ("link",)
 
 
 def _device(

@@ -7,7 +7,7 @@ from typing import Any
 
 from drivers.core.errors import MisuseError
 from drivers.simulated.bench import Bench, DeviceSpec, PlantSpec, build_bench
-from drivers.simulated.plant.parameters import LinkParameters
+from drivers.simulated.plants import PlantKind, plant_kind
 from drivers.simulated.time import BenchTime
 from qlab.station.entries import Simulation
 from qlab.station.file import StationFile
@@ -38,7 +38,7 @@ def simulated_bench(file: StationFile, seed: int | None, time: BenchTime) -> Ben
         )
         for name, device in simulation.devices.items()
     ]
-    plant = PlantSpec(_parameters(file))
+    plant = PlantSpec(_kind(file), _parameters(file))
     seed = secrets.randbits(63) if seed is None else seed
     try:
         return build_bench(specs, plant, seed, time)
@@ -56,8 +56,17 @@ def resolved_document(file: StationFile) -> dict[str, Any]:
     return {**file.document, "simulation": simulation}
 
 
-def _parameters(file: StationFile) -> LinkParameters:
-    return read_dataclass(file.source, _PLANT, _simulation(file).parameters, LinkParameters)
+def _parameters(file: StationFile) -> Any:
+    parameters = _simulation(file).parameters
+    return read_dataclass(file.source, _PLANT, parameters, _kind(file).parameters)
+
+
+def _kind(file: StationFile) -> PlantKind:
+    try:
+        return plant_kind(_simulation(file).plant)
+    except MisuseError as error:
+        path = (*_PLANT, "kind")
+        raise file.source.error(path, error.message, remedy=error.remedy) from None
 
 
 def _simulation(file: StationFile) -> Simulation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from drivers.core.errors import DriverError
@@ -57,7 +57,8 @@ def read_dataclass(
     Parameters
     ----------
     base : kind, optional
-        Gives the values that the table does not set, instead of the defaults.
+        Gives the values that the table does not set, instead of the defaults. A `kind`
+        with a method ``preset`` is based on what that returns for the key of this name.
 
     Raises
     ------
@@ -70,7 +71,12 @@ def read_dataclass(
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]  # a dataclass by contract
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
+    named = getattr(kind, "preset", None)
+    if named is not None and "preset" in table:
+        base = _preset(source, (*path, "preset"), table["preset"], named)
     for key, value in table.items():
+        if key == "preset" and named is not None:
+            continue
         if key not in fields:
             source.unknown_key((*path, key), fields)
         field = fields[key]
@@ -83,6 +89,13 @@ def read_dataclass(
         return dataclasses.replace(base, **values) if base is not None else kind(**values)  # type: ignore[type-var]  # as above
     except (ValueError, DriverError) as error:
         raise source.error(path, getattr(error, "message", str(error))) from None
+
+
+def _preset(source: Source, path: Path, name: Any, named: Callable[[str], _T]) -> _T:
+    try:
+        return named(str(name))
+    except ValueError as error:
+        raise source.error(path, str(error)) from None
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from drivers.simulated.plant.oscillators import CRYSTAL, RUBIDIUM, OscillatorParameters
+from drivers.simulated.plant.figures import OscillatorParameters
 
 __all__ = ["LinkParameters"]
 
@@ -145,5 +145,5 @@ class LinkParameters:
     detector_delay_ns: tuple[float, float] = (18.3, 19.1)
     afterpulse_probability: float = 0.005
     afterpulse_decay_ns: float = 2000.0
-    reference: OscillatorParameters = field(default=RUBIDIUM)
-    tagger_oscillator: OscillatorParameters = field(default=CRYSTAL)
+    reference: OscillatorParameters = field(default=OscillatorParameters.preset("fs725"))
+    tagger_oscillator: OscillatorParameters = field(default=OscillatorParameters.preset("crystal"))

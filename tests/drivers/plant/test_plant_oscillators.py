@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from drivers.simulated.plant.drifts import Drift
-from drivers.simulated.plant.oscillators import RUBIDIUM, NoisyOscillator, OscillatorParameters
+from drivers.simulated.plant.figures import OscillatorParameters
+from drivers.simulated.plant.oscillators import NoisyOscillator
+
+RUBIDIUM = OscillatorParameters.preset("fs725")
 
 _S = 1_000_000_000
 _SEEDS = 24

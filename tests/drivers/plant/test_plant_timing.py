@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.simulated.plant.fibre import Fibre
-from drivers.simulated.plant.oscillators import NoisyOscillator, OscillatorParameters
+from drivers.simulated.plant.figures import OscillatorParameters
+from drivers.simulated.plant.oscillators import NoisyOscillator
 from drivers.simulated.plant.parameters import LinkParameters
 from drivers.simulated.plant.timing import SlotGrid, Timeline
 

@@ -162,7 +162,7 @@ MISTAKES = [
     (
         ("[simulation.plant]", '[simulation.plant]\nkind = "garden"'),
         "garden",
-        "simulation.plant.kind: there is no plant 'garden'; link",
+        "simulation.plant.kind: there is no plant 'garden'; there are link, clocks",
     ),
     (("[safe]", "[safe]\nstep = 1"), "step = 1", "safe.step: unknown key; did you mean 'steps'?"),
 ]

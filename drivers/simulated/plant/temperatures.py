@@ -1,0 +1,146 @@
+"""Temperatures of rooms and of soil: a daily and a yearly wave, and weather."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.simulated.plant.kernels import kernel, stream_key
+
+__all__ = ["Temperature", "TemperatureParameters"]
+
+_DAY_S = 86_400.0
+_YEAR_S = 365.25 * _DAY_S
+_GRID_NS = 10_000_000_000
+_GRID_S = 10.0
+_BLOCK = 4096
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemperatureParameters:
+    """How warm a place is.
+
+    Attributes
+    ----------
+    mean_c : float
+        Mean temperature, that at time 0.
+    daily_k, yearly_k : float
+        Amplitudes of sines that rise through 0 at time 0.
+    wander_k, wander_s : float
+        Standard deviation of an Ornstein-Uhlenbeck process that starts at 0, and its
+        relaxation time: the weather, or the room's controller.
+    """
+
+    mean_c: float = 23.0
+    daily_k: float = 0.0
+    yearly_k: float = 0.0
+    wander_k: float = 0.0
+    wander_s: float = 100_000.0
+
+    def __post_init__(self) -> None:
+        if self.wander_s <= 0.0:
+            raise ValueError("wander_s must be above 0")
+
+
+@kernel
+def _wandered(normals: _Array, keep: float, kick: float, start: float) -> _Array:
+    out = np.empty(normals.size)
+    for i in range(normals.size):
+        start = keep * start + kick * normals[i]
+        out[i] = start
+    return out
+
+
+@kernel
+def _deviations(
+    times_ns: NDArray[np.int64], waves: _Array, knots: _Array, sums: _Array, summed: bool
+) -> _Array:
+    """Return deviations, or their integrals since 0 if `summed`.
+
+    `waves` has rows of amplitude and angular frequency in 1/s. `sums` is the
+    integral of the interpolated `knots`.
+    """
+    out = np.empty(times_ns.size)
+    for i in range(times_ns.size):
+        t_s = times_ns[i] * 1e-9
+        value = 0.0
+        for j in range(waves.shape[0]):
+            angle = waves[j, 1] * t_s
+            if summed:
+                value += 2.0 * waves[j, 0] / waves[j, 1] * math.sin(0.5 * angle) ** 2
+            else:
+                value += waves[j, 0] * math.sin(angle)
+        place = times_ns[i] // 10_000_000_000
+        if knots.size and place >= 0:
+            after_s = (times_ns[i] - place * 10_000_000_000) * 1e-9
+            slope = (knots[place + 1] - knots[place]) / 10.0
+            if summed:
+                value += sums[place] + after_s * (knots[place] + 0.5 * slope * after_s)
+            else:
+                value += knots[place] + slope * after_s
+        out[i] = value
+    return out
+
+
+class Temperature:
+    """The temperature of a place, a function of its seed; see `TemperatureParameters`."""
+
+    def __init__(self, parameters: TemperatureParameters, seed: tuple[int, ...]) -> None:
+        p = self.parameters = parameters
+        self._seed = seed
+        waves = [(p.daily_k, 2.0 * math.pi / _DAY_S), (p.yearly_k, 2.0 * math.pi / _YEAR_S)]
+        self._waves = np.array([wave for wave in waves if wave[0]]).reshape(-1, 2)
+        self._knots = np.zeros(1 if p.wander_k else 0)
+        self._sums = self._knots.copy()
+        self._blocks = 0
+        self._one = np.zeros(1, dtype=np.int64)
+
+    def celsius(self, t_ns: int) -> float:
+        """Return the temperature in degrees Celsius."""
+        return self.parameters.mean_c + self.deviation_k(t_ns)
+
+    def celsius_at(self, times_ns: NDArray[np.int64]) -> _Array:
+        """Return the temperatures in degrees Celsius at many times."""
+        return self.parameters.mean_c + self._at(times_ns, summed=False)
+
+    def deviation_k(self, t_ns: int) -> float:
+        """Return how much warmer it is than at time 0."""
+        self._one[0] = t_ns
+        return float(self._at(self._one, summed=False)[0])
+
+    def deviation_at(self, times_ns: NDArray[np.int64]) -> _Array:
+        """Return how much warmer it is than at time 0 at many times."""
+        return self._at(times_ns, summed=False)
+
+    def warmth_ks(self, t_ns: int) -> float:
+        """Return the integral of the deviation since time 0, in kelvin seconds."""
+        self._one[0] = t_ns
+        return float(self._at(self._one, summed=True)[0])
+
+    def warmth_at(self, times_ns: NDArray[np.int64]) -> _Array:
+        """Return the integrals of the deviation since time 0 at many times."""
+        return self._at(times_ns, summed=True)
+
+    def _at(self, times_ns: NDArray[np.int64], *, summed: bool) -> _Array:
+        if self._knots.size and times_ns.size:
+            self._extend(int(times_ns.max()) // _GRID_NS + 1)
+        return _deviations(times_ns, self._waves, self._knots, self._sums, summed)
+
+    def _extend(self, place: int) -> None:
+        p = self.parameters
+        keep = math.exp(-_GRID_S / p.wander_s)
+        kick = p.wander_k * math.sqrt(1.0 - keep * keep)
+        while self._knots.size <= place:
+            self._blocks += 1
+            key = int(stream_key(*self._seed, self._blocks))
+            normals = np.random.Generator(np.random.PCG64(key)).standard_normal(_BLOCK)
+            more = _wandered(normals, keep, kick, float(self._knots[-1]))
+            whole = np.concatenate((self._knots[-1:], more))
+            areas = self._sums[-1] + np.cumsum(0.5 * _GRID_S * (whole[1:] + whole[:-1]))
+            self._knots = np.concatenate((self._knots, more))
+            self._sums = np.concatenate((self._sums, areas))
