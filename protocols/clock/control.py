@@ -31,10 +31,15 @@ class Gains(NamedTuple):
     frequency : float
         For `lqg` the part of a frequency error that one command takes away (0 to 1); for
         `pi` what its integral gains in a step, per second of phase error, in 1/s.
+    reading : float
+        The part of the phase (0 to 1) that is taken from the reading itself and not from the
+        estimate. The estimate has the least error, but the loop's own answer to noise on top
+        of the filter's may be worse than without the filter.
     """
 
     phase: float
     frequency: float
+    reading: float = 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,193 @@
+"""The gains with the smallest worst ratio of the steered clock to the better of both.
+
+A steered clock should follow its own oscillator at short times and the reference at long
+ones, and pay as little as possible where they meet. The figure of merit is therefore the
+largest ratio, over octaves of the averaging time, of the steered clock's time deviation to
+the smaller one of the free clock's and of the reference's as it is read (with the noise of
+the readings). It is computed from the transfer functions and minimised over the gains of
+each controller. Least squares is another question with another answer: its gains give up
+half an octave of the middle for the sum of all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from protocols.clock.clocks import Clock
+from protocols.clock.control import Gains
+from protocols.clock.model import StateSpace, state_space
+from protocols.clock.response import (
+    CONTROLLERS,
+    closed_loop,
+    filter_response,
+    is_stable,
+)
+from protocols.clock.spectrum import Grid, frequency_grid, phase_density, tdev_weights
+from protocols.errors import ParameterError
+
+__all__ = ["Design", "Task", "clock_density", "octaves", "tune"]
+
+_SHORT = (1, 2, 5)  # steps, below the octaves
+_FIRST, _OCTAVES = 10, 11  # steps: 10, 20 ... 10 240
+_DAMPING = 3.0  # of the PI loop at most, lest its integral forget the frequency
+_TAKEN = 1.3  # of a frequency error at most, by LQG: beyond, its commands alternate
+_STARTS = (0.5, 0.05, 0.005)  # phase gains, per step
+_FIRST_STEPS = (-1.0, 2.0, 2.0)  # of the search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A clock to be steered to another.
+
+    Attributes
+    ----------
+    local, reference : Clock
+        The clock that is steered, and what it follows.
+    reading_s : float
+        Standard deviation of the white phase noise of a reading, link included.
+    step_s : float
+        Time between two readings.
+    dead : float
+        Time from a reading to when its command acts, in steps, 0 to 1.
+
+    Raises
+    ------
+    ParameterError
+        A value is out of its range.
+    """
+
+    local: Clock
+    reference: Clock
+    reading_s: float
+    step_s: float = 1.0
+    dead: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.reading_s < math.inf and 0.0 < self.step_s < math.inf):
+            raise ParameterError("reading noise and step must be above zero")
+        if not 0.0 <= self.dead <= 1.0:
+            raise ParameterError("the dead time is 0 to 1 steps")
+
+    def model(self) -> StateSpace:
+        """Return what the estimator of this task assumes."""
+        return state_space(
+            self.local.noise + self.reference.noise,
+            step_s=self.step_s,
+            reading_s=self.reading_s,
+            drift_per_s=self.local.ageing_per_s + self.reference.ageing_per_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A controller with its gains.
+
+    Attributes
+    ----------
+    controller : {"pi", "lqg"}
+        Which one.
+    gains : Gains
+        Its gains, of three significant digits.
+    worst_ratio : float
+        The largest predicted ratio over the octaves.
+    """
+
+    controller: str
+    gains: Gains
+    worst_ratio: float
+
+
+def clock_density(clock: Clock, grid: Grid) -> NDArray[np.float64]:
+    """Return the density of a clock's sampled phase (`phase_density`), quartz included."""
+    density = phase_density(clock.noise, grid)
+    if clock.quartz is not None:
+        turn = (2.0 * math.pi * grid.frequencies * clock.quartz_time_s / grid.step_s) ** 2
+        density = (density + turn * phase_density(clock.quartz, grid)) / (1.0 + turn)
+    return density + 2.0 * clock.white_phase_s**2
+
+
+def octaves() -> NDArray[np.int64]:
+    """Return the averaging times that count, in steps: 10, 20 ... 10 240."""
+    return _FIRST * 2 ** np.arange(_OCTAVES, dtype=np.int64)
+
+
+def tune(
+    task: Task, *, controllers: tuple[str, ...] = CONTROLLERS, short_ratio: float = 1.5
+) -> Design:
+    """Return the design whose worst ratio over the octaves is smallest.
+
+    Parameters
+    ----------
+    task : Task
+        The clocks and the readings.
+    controllers : tuple of str
+        Those to choose from.
+    short_ratio : float
+        Largest ratio at 1, 2 and 5 steps, below the octaves; infinity where those do not
+        count. Where it cannot be kept it is approached.
+
+    Raises
+    ------
+    ParameterError
+        There is no controller to choose from.
+    """
+    if not controllers or not set(controllers) <= set(CONTROLLERS):
+        raise ParameterError(f"the controllers are {', '.join(CONTROLLERS)}")
+    grid = frequency_grid(task.step_s, 500)
+    filtered = filter_response(task.model(), grid, task.dead)
+    weights = tdev_weights(grid, np.concatenate([np.array(_SHORT), octaves()]))
+    local = weights * clock_density(task.local, grid)
+    reference = weights * (clock_density(task.reference, grid) + 2.0 * task.reading_s**2)
+    best = np.minimum(local.sum(axis=1), reference.sum(axis=1))
+    local, reference = local / best[:, None], reference / best[:, None]
+
+    def ratios(controller: str, gains: Gains) -> NDArray[np.float64]:
+        answer = closed_loop(controller, gains, filtered)
+        squares = reference @ np.abs(answer) ** 2 + local @ np.abs(1.0 - answer) ** 2
+        found: NDArray[np.float64] = np.sqrt(squares)
+        return found
+
+    def cost(place: NDArray[np.float64], controller: str) -> float:
+        gains = _gains(controller, place, task.step_s)
+        if not is_stable(controller, gains, task.dead, task.step_s):
+            return 1e3
+        found = ratios(controller, gains)
+        short = float(found[: len(_SHORT)].max()) / short_ratio
+        return max(float(found[len(_SHORT) :].max()), short)
+
+    def designs() -> Iterator[tuple[float, Design]]:
+        for controller in controllers:
+            for start in _STARTS:
+                first = np.array([math.log(start), 0.0, 0.0])
+                simplex = np.vstack([first, first + np.diag(_FIRST_STEPS)])
+                found = minimize(
+                    cost, first, args=(controller,), method="Nelder-Mead",
+                    options={"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-4},
+                )  # fmt: skip
+                gains = _rounded(_gains(controller, found.x, task.step_s))
+                worst = float(ratios(controller, gains)[len(_SHORT) :].max())
+                yield float(found.fun), Design(controller, gains, worst)
+
+    return min(designs(), key=lambda pair: pair[0])[1]
+
+
+def _gains(controller: str, place: NDArray[np.float64], step_s: float) -> Gains:
+    """Return the gains at a place in the search, where every place is allowed."""
+    phase = math.exp(min(float(place[0]), 3.0)) / step_s
+    share = 1.0 / (1.0 + math.exp(-min(max(float(place[1]), -30.0), 30.0)))
+    reading = 1.0 / (1.0 + math.exp(-min(max(float(place[2]), -30.0), 30.0)))
+    if controller == "lqg":
+        return Gains(phase, _TAKEN * share, reading)
+    damping = 0.3 + (_DAMPING - 0.3) * share
+    return Gains(phase, phase**2 * step_s / (4.0 * damping**2), reading)
+
+
+def _rounded(gains: Gains) -> Gains:
+    """Return gains of three digits: those of all machines, whatever their last digits are."""
+    return Gains(*(float(f"{gain:.3g}") for gain in gains))
