@@ -1,0 +1,58 @@
+"""Tests on the residuals of the prediction: outliers, steps and drifts.
+
+A residual over its standard deviation is white with deviation one as long as both clocks
+behave as modelled. One that is far off is an outlier and is not used. A reference that has
+left its course gives runs of one sign: the sum of the last m residuals over sqrt(m) is tested
+for m = 4, 8 ... 1024. Testing the residual and not the phase keeps a slow wander, which the
+estimator follows, from looking like a fault.
+
+References
+----------
+.. [1] A. S. Willsky, H. L. Jones, IEEE Trans. Autom. Control 21, 108 (1976): tests for jumps
+   on the innovations of a Kalman filter.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from protocols.clock.memory import SUMS, Record
+
+__all__ = ["LONGEST_RUN", "SHORTEST_RUN", "cumulate", "forget_residuals", "run_beyond"]
+
+SHORTEST_RUN = 4
+LONGEST_RUN = 1024
+
+
+@njit(cache=True, nogil=True)
+def forget_residuals(memory: Record) -> None:
+    """Begin the sums anew."""
+    memory.summed = 0
+    memory.sums[0] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def cumulate(memory: Record, residual: float, limit: float) -> None:
+    """Add a residual, in standard deviations, cut to the limit for outliers.
+
+    A missing reading is added as zero, so that a sum over m entries is one over m steps.
+    """
+    total = memory.sums[memory.summed % SUMS] + min(max(residual, -limit), limit)
+    memory.summed += 1
+    memory.sums[memory.summed % SUMS] = total
+
+
+@njit(cache=True, nogil=True)
+def run_beyond(memory: Record, limit: float) -> int:
+    """Return the longest run of residuals whose sum is beyond `limit` deviations, or 0."""
+    found = 0
+    last = memory.sums[memory.summed % SUMS]
+    run = SHORTEST_RUN
+    while run <= LONGEST_RUN and run <= memory.summed:
+        total = last - memory.sums[(memory.summed - run) % SUMS]
+        if abs(total) > limit * math.sqrt(run):
+            found = run
+        run *= 2
+    return found
