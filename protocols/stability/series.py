@@ -1,0 +1,103 @@
+"""From what was measured to records of phase."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.errors import ParameterError
+from protocols.stability.statistic import Floats
+
+__all__ = ["Quantity", "flattened", "phase_to_frequency", "records", "runs"]
+
+Quantity = Literal["phase", "frequency"]
+
+
+def runs(there: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return where each unbroken run of True begins and ends (the place after its last)."""
+    edges = np.flatnonzero(np.diff(there, prepend=False, append=False))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def records(
+    x: npt.ArrayLike, tau0_s: float, *, quantity: Quantity, mask: npt.ArrayLike | None = None
+) -> tuple[Floats, ...]:
+    """Return the records of phase that a series holds, missing samples as NaN.
+
+    Phase keeps its meaning through a missing reading, so a series of phase is one record,
+    with NaN inside it; what is missing at its ends is cut off. Frequency does not: nobody
+    knows how far the phase ran meanwhile. Its mean is taken off, and each unbroken run is
+    cumulated from zero as a record of its own, with one phase point more than the run has
+    readings.
+
+    Parameters
+    ----------
+    x : array_like
+        One series of phase in seconds or of fractional frequency, at equal intervals. NaN
+        and infinity are missing samples.
+    tau0_s : float
+        The interval in seconds, above 0.
+    quantity : {"phase", "frequency"}
+        Which of them `x` is.
+    mask : array_like of bool, optional
+        True where a sample must not be used; as long as `x`.
+
+    Raises
+    ------
+    ParameterError
+        `x` is not one series of numbers, `mask` has another length, `tau0_s` is not
+        positive, `quantity` is neither, or no sample is left.
+    """
+    if quantity not in ("phase", "frequency"):
+        raise ParameterError(f"the input is phase or frequency, not {quantity!r}")
+    if not (np.isfinite(tau0_s) and tau0_s > 0.0):
+        raise ParameterError(f"the sampling interval must be above 0 s, not {tau0_s!r}")
+    try:
+        series: Floats = np.asarray(x, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"the series is not one of numbers: {error}") from error
+    if series.ndim != 1:
+        raise ParameterError(f"the series must have one dimension, not {series.ndim}")
+    there = np.isfinite(series)
+    if mask is not None:
+        masked = np.asarray(mask, np.bool_)
+        if masked.shape != series.shape:
+            raise ParameterError(f"the mask has {masked.size} entries for {series.size} samples")
+        there &= ~masked
+    used = np.flatnonzero(there)
+    if used.size == 0:
+        raise ParameterError("the series has no sample that can be used")
+    if quantity == "phase":
+        if used.size == series.size:
+            return (np.ascontiguousarray(series),)
+        return (np.where(there, series, np.nan)[used[0] : used[-1] + 1],)
+    if used.size == series.size:
+        return (_cumulated(series - series.mean(), tau0_s),)
+    mean = series[there].mean()
+    return tuple(_cumulated(series[start:stop] - mean, tau0_s) for start, stop in runs(there))
+
+
+def _cumulated(frequency: Floats, tau0_s: float) -> Floats:
+    phase = np.zeros(frequency.size + 1)
+    np.cumsum(frequency, out=phase[1:])
+    phase *= tau0_s
+    return phase
+
+
+def phase_to_frequency(x: npt.ArrayLike, tau0_s: float) -> Floats:
+    """Return the mean fractional frequency over each interval, NaN where an end is missing."""
+    frequency: Floats = np.diff(np.asarray(x, np.float64)) / tau0_s
+    return frequency
+
+
+def flattened(phase: Floats) -> Floats:
+    """Return a phase less the straight line from its first to its last sample that is there."""
+    used = np.flatnonzero(~np.isnan(phase))
+    if used.size < 2:
+        return phase - phase[used[0]] if used.size else phase.copy()
+    first, last = used[0], used[-1]
+    slope = (phase[last] - phase[first]) / (last - first)
+    flat: Floats = (phase - phase[first]) - slope * (np.arange(phase.size) - first)
+    return flat
