@@ -170,14 +170,9 @@ class PRS10(Instrument):
         doc="1PPS input against the unit's own second, positive is late.",
         page="LBNL",
     )
-    case_temperature_c = Number(
+    temperature_c = Number(
         "AD10?", scale=100.0, unit="°C", doc="Temperature of the case.", page="LBNL"
     )
-
-    @property
-    def temperature_c(self) -> float:
-        """Temperature of the case in °C."""
-        return self.case_temperature_c
 
     @property
     def frequency_offset(self) -> float:

@@ -9,9 +9,18 @@ from mypy import api
 
 if TYPE_CHECKING:
     from drivers.detectors.sfifteen_spd import SFifteenSPD
+    from drivers.frequency_standards.microchip_5071a import Microchip5071A
+    from drivers.frequency_standards.microchip_sa5x import MicrochipSA5x
+    from drivers.frequency_standards.microchip_sa45s import MicrochipSA45s
     from drivers.frequency_standards.srs_prs10 import FS725, PRS10
     from drivers.modulators.thorlabs_mbx import ThorlabsMBX
-    from drivers.roles import BiasController, DetectorControl, FrequencyStandard, TimeTagger
+    from drivers.roles import (
+        BiasController,
+        DetectorControl,
+        SteerableStandard,
+        TemperatureProbe,
+        TimeTagger,
+    )
     from drivers.time_taggers.sfifteen_tdc1 import SFifteenTDC1
 
     def bias(unit: ThorlabsMBX) -> BiasController:
@@ -23,7 +32,12 @@ if TYPE_CHECKING:
     def detector(unit: SFifteenSPD) -> DetectorControl:
         return unit
 
-    def standard(unit: PRS10 | FS725) -> FrequencyStandard:
+    Standard = PRS10 | FS725 | Microchip5071A | MicrochipSA45s | MicrochipSA5x
+
+    def standard(unit: Standard) -> SteerableStandard:
+        return unit
+
+    def thermometer(unit: Standard) -> TemperatureProbe:
         return unit
 
     def not_a_tagger(unit: SFifteenSPD) -> TimeTagger:

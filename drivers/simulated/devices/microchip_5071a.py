@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
 from drivers.simulated.devices.steering import Steering
+from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
 from drivers.simulated.scpi.headers import parse_pattern
 from drivers.simulated.time import BenchTime
@@ -55,7 +56,6 @@ _READINGS = [
         "DIAGnostic:CURRent:PUMP": "     +3.4",
         "DIAGnostic:GAIN": "    +14.4",
         "DIAGnostic:RFAMplitude": "     +23.7,     +22.3",
-        "DIAGnostic:TEMPerature": "    +45.2",
         "DIAGnostic:VOLTage:COVen": "     +8.7",
         "DIAGnostic:VOLTage:EMULtiplier": "    +1321",
         "DIAGnostic:VOLTage:HWIonizer": "     +0.9",
@@ -83,7 +83,7 @@ HW Ionizer     :     0.9 V       Mass spec      :    11.9 V
 SAW Tuning     :     0.0 V       DRO Tuning     :     3.8 V
 87MHz PLL      :     1.8 V       uP Clock PLL   :     3.2 V
 +12V supply    :    12.3 V       -12V supply    :   -12.3 V
-+5V  supply    :     5.4 V       Thermometer    :    45.2 C"""
++5V  supply    :     5.4 V       Thermometer    : {inside:7.1f} C"""
 
 
 class Microchip5071ADevice(LineDevice):
@@ -93,6 +93,8 @@ class Microchip5071ADevice(LineDevice):
     ---------
     oscillator : Oscillator
         Its output; steered if it can be.
+    room : Room
+        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
@@ -104,12 +106,14 @@ class Microchip5071ADevice(LineDevice):
         Whether it has been on for long.
     warm_up_s : float
         Time to normal operation after power-on.
+    temperature_c : float
+        Its temperature in a room of 23 degrees Celsius.
     """
 
     connectors = ("serial",)
     serial = SerialLine(baud=9600, echo=True, prompt=b"scpi > ")
     latency_s = 0.02
-    terminal_names = ("oscillator",)
+    terminal_names = ("oscillator", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "maker": "SYMMETRICOM",
         "serial_number": "0",
@@ -117,6 +121,7 @@ class Microchip5071ADevice(LineDevice):
         "tube": "US50120909(H)",
         "warm": True,
         "warm_up_s": 1800.0,
+        "temperature_c": 45.2,
     }
 
     def __init__(
@@ -163,6 +168,11 @@ class Microchip5071ADevice(LineDevice):
         """Answer whether operation has been continuous."""
         return "ON" if self._state() == _OPERATING else "OFF"
 
+    @line(_forms("DIAGnostic:TEMPerature") + r"\?")
+    def temperature(self) -> str:
+        """Answer the temperature."""
+        return f"{self._inside_c():+9.1f}"
+
     @line(_forms("DIAGnostic:CBTSerial") + r"\?")
     def tube(self) -> str:
         """Answer the serial number of the tube."""
@@ -178,6 +188,7 @@ class Microchip5071ADevice(LineDevice):
             time=clock,
             tube=self.settings["tube"],
             state=self._state(),
+            inside=self._inside_c(),
             offset=f"{self._steering.fractional * 1e15:.0f}e-15".rjust(10),
         )
         return text.replace("\n", "\r\n")
@@ -260,6 +271,9 @@ class Microchip5071ADevice(LineDevice):
         if self._standby:
             return "Standby"
         return _OPERATING if self.t_ns >= self._operating_from_ns else "Warm-up"
+
+    def _inside_c(self) -> float:
+        return inside_c(self.terminals.get("room"), self.t_ns, self.settings["temperature_c"])
 
     def _seconds(self) -> int:
         return self._set_to_s + self.t_ns // _SECOND_NS - self._set_at_s

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from drivers.simulated.device import SerialLine, Session, Setting
 from drivers.simulated.devices.pulse_discipline import PulseDiscipline
 from drivers.simulated.devices.steering import Steering
+from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
 from drivers.simulated.time import BenchTime
 
@@ -45,6 +46,8 @@ class MicrochipSA45sDevice(LineDevice):
         Its output; steered if it can be.
     pps_input : Oscillator
         The clock whose seconds arrive at the 1PPS input; left out, none do.
+    room : Room
+        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
@@ -55,7 +58,7 @@ class MicrochipSA45sDevice(LineDevice):
     warm_up_s : float
         Time to lock after power-on.
     temperature_c : float
-        Its temperature.
+        Its temperature in a room of 23 degrees Celsius.
 
     Attributes
     ----------
@@ -68,7 +71,7 @@ class MicrochipSA45sDevice(LineDevice):
     connectors = ("serial",)
     serial = SerialLine(baud=57600)
     latency_s = 2e-3
-    terminal_names = ("oscillator", "pps_input")
+    terminal_names = ("oscillator", "pps_input", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "1209CS00909",
         "firmware": "1.09",
@@ -164,7 +167,7 @@ class MicrochipSA45sDevice(LineDevice):
         fields = (
             *(str(state), "0x0000", str(self.settings["serial_number"]), f"0x{self._mode:04X}"),
             *("4381" if state == 0 else "12", "0.86", "1.573", "17.62", "0.996"),
-            *(f"{self.settings['temperature_c']:.2f}", str(self._steering.steps)),
+            *(f"{self._inside_c():.2f}", str(self._steering.steps)),
             "1.250" if self._mode & _MODES["A"] else "---",
             *(phase, self._discipline_state(phase_s), str(self._time_of_day())),
             str(max(0, self.t_ns - self._locked_from_ns) // _SECOND_NS),
@@ -323,6 +326,9 @@ class MicrochipSA45sDevice(LineDevice):
         if phase_s is None:
             return "2"
         return str(int(abs(phase_s) * 1e9 <= self._threshold_ns))
+
+    def _inside_c(self) -> float:
+        return inside_c(self.terminals.get("room"), self.t_ns, self.settings["temperature_c"])
 
     def _state(self) -> int:
         left_ns = self._locked_from_ns - self.t_ns

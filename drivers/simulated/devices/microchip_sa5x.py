@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from drivers.simulated.device import SerialLine, Setting
 from drivers.simulated.devices.pulse_discipline import PulseDiscipline
 from drivers.simulated.devices.steering import Steering
+from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
 from drivers.simulated.time import BenchTime
 
@@ -48,6 +49,8 @@ class MicrochipSA5xDevice(LineDevice):
         Its output; steered if it can be.
     pps_input : Oscillator
         The clock whose seconds arrive at the 1PPS input; left out, none do.
+    room : Room
+        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
@@ -58,7 +61,7 @@ class MicrochipSA5xDevice(LineDevice):
     warm_up_s : float
         Time to lock after power-on.
     temperature_c : float
-        Its temperature.
+        Its temperature in a room of 23 degrees Celsius.
 
     Attributes
     ----------
@@ -70,7 +73,7 @@ class MicrochipSA5xDevice(LineDevice):
     serial = SerialLine(baud=57600)
     line_ends = b"}"
     latency_s = 2e-3
-    terminal_names = ("oscillator", "pps_input")
+    terminal_names = ("oscillator", "pps_input", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "2101MX00042",
         "firmware": "V1.1.7",
@@ -176,7 +179,7 @@ class MicrochipSA5xDevice(LineDevice):
         readings = {
             "Locked": int(self.t_ns >= self._locked_from_ns),
             "LockProgress": self._progress(),
-            "Temperature": round(self.settings["temperature_c"] * 1000),
+            "Temperature": round(self._inside_c() * 1000),
             "PpsInDetected": int(phase_s is not None),
             "DisciplineLocked": int(
                 self._pulses.running and phase_s is not None and abs(phase_s) <= good
@@ -188,6 +191,9 @@ class MicrochipSA5xDevice(LineDevice):
         if name == "Phase":
             return f"{phase_s * 1e9:.1f}" if measures and phase_s is not None else "0.0"
         return str(readings[name]) if name in readings else None
+
+    def _inside_c(self) -> float:
+        return inside_c(self.terminals.get("room"), self.t_ns, self.settings["temperature_c"])
 
     def _progress(self) -> int:
         needed_ns = self._locked_from_ns - self._started_ns

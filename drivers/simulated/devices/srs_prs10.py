@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
 from drivers.simulated.devices.steering import Steering
+from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
 from drivers.simulated.time import BenchTime
 
@@ -62,6 +63,8 @@ class PRS10Device(LineDevice):
         Its output; steered if it can be.
     pps_input : Oscillator
         The clock whose seconds arrive at the 1PPS input; left out, none do.
+    room : Room
+        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
@@ -72,13 +75,13 @@ class PRS10Device(LineDevice):
     warm_up_s : float
         Time to lock after power-on.
     case_c : float
-        Temperature of the case.
+        Temperature of the case in a room of 23 degrees Celsius.
     """
 
     connectors = ("serial",)
     serial = SerialLine(baud=9600, reply_end=b"\r")
     line_ends = b"\r"
-    terminal_names = ("oscillator", "pps_input")
+    terminal_names = ("oscillator", "pps_input", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "107831",
         "firmware": "3.56",
@@ -151,8 +154,10 @@ class PRS10Device(LineDevice):
         if int(number) >= len(_VOLTS):
             self._latched[5] |= _PARAMETER
             return None
-        volts = self.settings["case_c"] * 0.01 if int(number) == 10 else _VOLTS[int(number)]
-        return f"{volts:.3f}"
+        if int(number) == 10:
+            case_c = inside_c(self.terminals.get("room"), self.t_ns, self.settings["case_c"])
+            return f"{case_c * 0.01:.3f}"
+        return f"{_VOLTS[int(number)]:.3f}"
 
     # ---- settings ----------------------------------------------------------------
 

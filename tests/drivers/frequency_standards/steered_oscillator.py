@@ -1,4 +1,4 @@
-"""An oscillator for the tests of frequency standards."""
+"""An oscillator and a room for the tests of frequency standards."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ class Steered:
 
     def steer(self, t_ns, fractional):
         self.pieces.append((t_ns, self.offset + fractional, self.phase_s(t_ns)))
+
+
+class Warming:
+    """A room that begins at 23 degrees Celsius and warms by a kelvin each hour."""
+
+    def celsius(self, t_ns):
+        return 23.0 + t_ns / 3600e9

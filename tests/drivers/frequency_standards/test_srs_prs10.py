@@ -59,7 +59,7 @@ def test_command(scripted, name, value, command):
         ("steering", "SF?", "-245", -245e-12),
         ("pll_integrator", "PI?", "-21", -21e-12),
         ("pll_stability", "PF?", "2", 2),
-        ("case_temperature_c", "AD10?", "0.728", 72.8),
+        ("temperature_c", "AD10?", "0.728", 72.8),
         ("time_tag_s", "TT?", "13", 13e-9),
         ("time_tag_s", "TT?", "999999990", -10e-9),
         ("time_tag_s", "TT?", "499999999", 0.499999999),
@@ -172,6 +172,12 @@ def test_the_station_can_forbid_to_move_the_pulse(scripted):
     assert asked == [("unit", "place_pulse", 0.5)]
 
 
+def test_the_steering_has_its_maker_s_name_too(scripted):
+    unit = scripted(PRS10, *OPENING, ("SF-245", ""), GOOD, ("SF?", "-245"))
+    unit.frequency_offset = -245e-12
+    assert unit.frequency_offset == pytest.approx(-245e-12)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -202,7 +208,7 @@ def test_a_warm_unit_is_locked():
         assert unit.serial_number == "107831"
         assert unit.locked
         assert unit.status() == ("fewer than 256 good 1PPS inputs", "no 1PPS input")
-        assert unit.case_temperature_c == pytest.approx(45.0)
+        assert unit.temperature_c == pytest.approx(45.0)
 
 
 def test_the_bench_unit_speaks_the_same():
