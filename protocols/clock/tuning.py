@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +36,12 @@ __all__ = ["Design", "Task", "clock_density", "octaves", "tune"]
 
 _SHORT = (1, 2, 5)  # steps, below the octaves
 _FIRST, _OCTAVES = 10, 11  # steps: 10, 20 ... 10 240
+_EXCESS = 10.0  # what the search pays for a ratio at short times beyond its limit
 _DAMPING = 3.0  # of the PI loop at most, lest its integral forget the frequency
 _TAKEN = 1.3  # of a frequency error at most, by LQG: beyond, its commands alternate
 _STARTS = (0.5, 0.05, 0.005)  # phase gains, per step
-_FIRST_STEPS = (-1.0, 2.0, 2.0)  # of the search
+_READINGS = (-2.0, 2.0)  # parts of the reading, as logits
+_SEARCHES = ((-1.0, 2.0, 2.0), (0.2, -1.0, 1.0))  # first steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,21 +161,22 @@ def tune(
         if not is_stable(controller, gains, task.dead, task.step_s):
             return 1e3
         found = ratios(controller, gains)
-        short = float(found[: len(_SHORT)].max()) / short_ratio
-        return max(float(found[len(_SHORT) :].max()), short)
+        excess = max(float(found[: len(_SHORT)].max()) - short_ratio, 0.0)
+        return float(found[len(_SHORT) :].max()) + _EXCESS * excess
 
     def designs() -> Iterator[tuple[float, Design]]:
-        for controller in controllers:
-            for start in _STARTS:
-                first = np.array([math.log(start), 0.0, 0.0])
-                simplex = np.vstack([first, first + np.diag(_FIRST_STEPS)])
+        for controller, start, reading in product(controllers, _STARTS, _READINGS):
+            place = np.array([math.log(start), 0.0, reading])
+            for steps in _SEARCHES:  # the second time around what the first has found
+                simplex = np.vstack([place, place + np.diag(steps)])
                 found = minimize(
-                    cost, first, args=(controller,), method="Nelder-Mead",
+                    cost, place, args=(controller,), method="Nelder-Mead",
                     options={"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-4},
                 )  # fmt: skip
-                gains = _rounded(_gains(controller, found.x, task.step_s))
-                worst = float(ratios(controller, gains)[len(_SHORT) :].max())
-                yield float(found.fun), Design(controller, gains, worst)
+                place = found.x
+            gains = _rounded(_gains(controller, place, task.step_s))
+            worst = float(ratios(controller, gains)[len(_SHORT) :].max())
+            yield float(found.fun), Design(controller, gains, worst)
 
     return min(designs(), key=lambda pair: pair[0])[1]
 
