@@ -25,6 +25,7 @@ _COMMANDS = {
     "station": ("qlab.cli.station:station", "Write, check, show, serve a station; make it safe."),
     "instrument": ("qlab.cli.instrument:instrument", "Talk to one instrument of a station."),
     "key": ("qlab.cli.key:key", "Bound, predict, distil, store and export keys."),
+    "clock": ("qlab.cli.clock:clock", "Work out how stable clocks are."),
     "doctor": ("qlab.cli.doctor:doctor", "Check that this computer has what qlab needs."),
 }
 

@@ -1,0 +1,1 @@
+"""Files of phase and frequency readings, and what their stability is."""

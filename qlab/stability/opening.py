@@ -1,0 +1,49 @@
+"""Opening a file of readings, of whatever sort it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qlab.errors import UsageError
+from qlab.stability.readings import Readings, Wanted
+from qlab.stability.runs import is_run_file, run_readings
+from qlab.stability.text import text_readings
+from qlab.stability.ticc import is_ticc, ticc_readings
+
+__all__ = ["open_readings"]
+
+
+def open_readings(path: Path, wanted: Wanted | None = None) -> Readings:
+    """Open a file of phase or frequency readings.
+
+    Text in columns or lists, plain or gzip; files of Stable32; logs of a TAPR TICC; and
+    our own run files are told apart by what is in them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wanted : Wanted, optional
+        What the user says about it.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, is wrong, or contradicts what is wanted; the message
+        names the line.
+    RunFileError
+        A run file cannot be believed or read.
+    """
+    wanted = wanted or Wanted()
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file", remedy="name a file of readings")
+    try:
+        if is_run_file(path):
+            return run_readings(path, wanted)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    if wanted.dataset is not None:
+        raise UsageError(f"{path}: not a run file", remedy="leave out --dataset")
+    if is_ticc(path):
+        return ticc_readings(path, wanted)
+    return text_readings(path, wanted)

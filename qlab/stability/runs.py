@@ -1,0 +1,115 @@
+"""Readings in our own run files.
+
+A dataset holds readings if its attribute ``unit`` is ``s`` (phase) or ``1`` (fractional
+frequency). ``interval_s`` is the time between them, a number of seconds or two integers, their
+quotient; ``estimator`` says how a counter averaged frequency: ``pi``, ``lambda`` or ``omega``.
+NaN stands where a reading is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from protocols.stability.statistic import Floats
+from qlab.errors import UsageError
+from qlab.stability.readings import Quantity, Readings, Wanted
+
+if TYPE_CHECKING:
+    from qlab.runfile.reader import RunFile
+
+__all__ = ["is_run_file", "run_readings"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCK = 512
+_PART = 1 << 20
+_UNITS: dict[str, Quantity] = {"s": "phase", "1": "frequency"}
+
+
+def is_run_file(path: Path) -> bool:
+    """Tell whether a file is HDF5, with a user block or without."""
+    with path.open("rb") as file:
+        start = file.read(_USER_BLOCK + len(_HDF5))
+    return start.startswith(_HDF5) or start[_USER_BLOCK:] == _HDF5
+
+
+def run_readings(path: Path, wanted: Wanted) -> Readings:
+    """Open the readings of a run.
+
+    Raises
+    ------
+    UsageError
+        The run has none, or several and none is named.
+    RunFileError
+        The file cannot be believed or read.
+    """
+    from qlab.runfile.reader import RunFile
+
+    with RunFile.open(path) as run:
+        name = _chosen(path, run, wanted)
+        facts = run.attributes(name)
+    quantity = _UNITS[str(facts["unit"])]
+    if wanted.quantity not in (None, quantity):
+        raise UsageError(f"{path}: {name} is {quantity}", remedy=f"give --input {quantity}")
+    interval_s = _interval_s(facts)
+    if wanted.rate_hz is not None:
+        if interval_s is not None and abs(interval_s * wanted.rate_hz - 1) > 1e-6:
+            raise UsageError(
+                f"{path}: {name} has a reading each {interval_s:.9g} s",
+                remedy="leave out --rate",
+            )
+        interval_s = 1.0 / wanted.rate_hz
+    elif interval_s is None:
+        raise UsageError(f"{path}: {name} does not tell its rate", remedy="give --rate")
+    origin = "file" if wanted.rate_hz is None else "given"
+    estimator = facts.get("estimator")
+    if estimator not in ("pi", "lambda", "omega"):
+        estimator = None
+    return Readings(
+        path,
+        f"run file, {name}",
+        quantity,
+        interval_s,
+        origin,
+        _parts(path, name),
+        estimator,
+    )
+
+
+def _chosen(path: Path, run: RunFile, wanted: Wanted) -> str:
+    names = [n for n in run.datasets if str(run.attributes(n).get("unit")) in _UNITS]
+    listed = ", ".join(names)
+    if wanted.dataset is not None:
+        if wanted.dataset in names:
+            return wanted.dataset
+        raise UsageError(
+            f"{path}: {wanted.dataset!r} holds no readings",
+            remedy=f"there are {listed}" if names else "there are none in this run",
+        )
+    if len(names) != 1:
+        raise UsageError(
+            f"{path}: " + (f"has readings in {listed}" if names else "has no readings of a clock"),
+            remedy="name one with --dataset"
+            if names
+            else "give the file of a counter or clock run",
+        )
+    return names[0]
+
+
+def _interval_s(facts: dict[str, Any]) -> float | None:
+    value = np.asarray(facts.get("interval_s", np.nan), float).ravel()
+    seconds = float(value[0] / value[1]) if value.size == 2 else float(value[0])
+    return seconds if 0 < seconds < np.inf else None
+
+
+def _parts(path: Path, name: str) -> Iterator[Floats]:
+    from qlab.runfile.reader import RunFile
+
+    with RunFile.open(path) as run:
+        rows = run.rows(name)
+        for start in range(0, rows, _PART):
+            part = run.read(name, start, min(start + _PART, rows))
+            yield np.where(np.isfinite(part), part, np.nan).astype(np.float64)
