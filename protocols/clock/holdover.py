@@ -1,7 +1,8 @@
 """Holdover: the bound on the phase, and when a reference that comes back is believed.
 
 Without readings the estimate is predicted and steered to zero, and its covariance grows. The
-reported bound is |x| + 1.96 sigma. A reference that comes back is watched first: it must lie
+reported bound is |x| + 1.96 sigma, with sigma as much larger as the residuals have been
+(`outliers.misjudgement`). A reference that comes back is watched first: it must lie
 within four deviations of the prediction (about twice the bound) and must not move meanwhile
 by more than both clocks and the readings can.
 
@@ -19,8 +20,9 @@ from numba import njit
 from protocols.clock.kalman import frequency, innovation
 from protocols.clock.memory import Record
 from protocols.clock.model import PHASE
+from protocols.clock.outliers import misjudgement
 from protocols.clock.states import Flag, Reason, State
-from protocols.clock.transitions import change, recover, restart
+from protocols.clock.transitions import LOST_IN_A_ROW, MOST_RELAPSES, change, recover, restart
 
 __all__ = ["bound_95", "watch"]
 
@@ -33,15 +35,14 @@ _ACCEPTED = int(Reason.REFERENCE_ACCEPTED)
 
 _NORMAL_95 = 1.959963984540054
 _MOVED_SIGMAS = 5.0
-_LOST_IN_A_ROW = 3
-_MOST_RELAPSES = 6
 
 
 @njit(cache=True, nogil=True)
 def bound_95(memory: Record) -> float:
     """Return what |local - reference| stays below in 95 of 100 cases, in s."""
     phase: float = abs(memory.state[PHASE])
-    return phase + _NORMAL_95 * math.sqrt(memory.covariance[PHASE, PHASE])
+    sigma = misjudgement(memory) * math.sqrt(memory.covariance[PHASE, PHASE])
+    return phase + _NORMAL_95 * sigma
 
 
 @njit(cache=True, nogil=True)
@@ -59,7 +60,7 @@ def watch(
     """Judge a reading in holdover; see `lock.follow` for what is returned."""
     if not usable:
         memory.lost += 1
-        if memory.mode == _CHECKING and memory.lost >= _LOST_IN_A_ROW:
+        if memory.mode == _CHECKING and memory.lost >= LOST_IN_A_ROW:
             change(memory, _HOLDOVER, _LOST)
         return _MISSING, 0.0, 0.0
     residual, sigma = innovation(
@@ -68,27 +69,45 @@ def watch(
     _, sigma_y = frequency(
         memory.state, memory.covariance, design.advance, design.step_s, memory.warmth
     )
-    beyond = abs(residual) > design.relock_sigmas * sigma
-    jumped = True
-    if memory.seen >= 0:
-        allowed = _MOVED_SIGMAS * _wander(memory, design, sigma_y, memory.step - memory.seen)
-        jumped = abs(residual - memory.seen_residual) > allowed
-    memory.seen, memory.seen_residual = memory.step, residual
+    beyond = abs(residual) > design.relock_sigmas * misjudgement(memory) * sigma
     if memory.mode == _CHECKING:
         return _check(memory, design, residual, beyond), residual, sigma
-    if beyond or (memory.refused and not jumped):
-        memory.steady = 0 if jumped else memory.steady + 1
-        memory.refused = 1
+    if _refused(memory, design, residual, sigma_y, beyond):
         if design.accept_after > 0 and memory.steady >= design.accept_after:
             restart(memory, design, _ACCEPTED, False)
         elif memory.reason != _REFUSED:
             change(memory, _HOLDOVER, _REFUSED)
         return _INCONSISTENT, residual, sigma
-    memory.refused = 0
     memory.lost = 0
     memory.first, memory.first_residual, memory.first_sigma = memory.step, residual, sigma_y
     change(memory, _CHECKING, _BACK)
     return 0, residual, sigma
+
+
+@njit(cache=True, nogil=True)
+def _refused(memory: Record, design: Record, residual: float, sigma_y: float, beyond: bool) -> bool:
+    """Return whether the reference is out of bounds, or still where it was refused.
+
+    It takes three readings in a row elsewhere to believe that it has moved: one could be an
+    outlier.
+    """
+    if not memory.refused:
+        if not beyond:
+            return False
+        memory.refused, memory.elsewhere, memory.steady = 1, 0, 0
+        memory.seen, memory.seen_residual = memory.step, residual
+        return True
+    allowed = _MOVED_SIGMAS * _wander(memory, design, sigma_y, memory.step - memory.seen)
+    if abs(residual - memory.seen_residual) <= allowed:
+        memory.elsewhere = 0
+        memory.steady += 1
+    else:
+        memory.elsewhere += 1
+        if memory.elsewhere < LOST_IN_A_ROW:
+            return True
+        memory.refused, memory.elsewhere, memory.steady = int(beyond), 0, 0
+    memory.seen, memory.seen_residual = memory.step, residual
+    return memory.refused != 0
 
 
 @njit(cache=True, nogil=True)
@@ -98,10 +117,11 @@ def _check(memory: Record, design: Record, residual: float, beyond: bool) -> int
     allowed = _MOVED_SIGMAS * _wander(memory, design, memory.first_sigma, steps)
     if beyond or abs(residual - memory.first_residual) > allowed:
         memory.lost += 1
-        if memory.lost >= _LOST_IN_A_ROW:
-            memory.relapses = min(memory.relapses + 1, _MOST_RELAPSES)
+        if memory.lost >= LOST_IN_A_ROW:
+            memory.relapses = min(memory.relapses + 1, MOST_RELAPSES)
             if beyond:
-                memory.refused = 1
+                memory.refused, memory.elsewhere, memory.steady = 1, 0, 0
+                memory.seen, memory.seen_residual = memory.step, residual
                 change(memory, _HOLDOVER, _REFUSED)
             else:
                 change(memory, _HOLDOVER, _MOVED)

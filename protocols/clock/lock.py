@@ -1,7 +1,7 @@
 """Following the readings: which are used, when the loop is locked, and when it no longer is.
 
 `locked` claims that local and reference differ by less than a limit. It is set after a number
-of readings in a row for which |x| + 4 sigma was below 0.6 of the limit, and cleared when that
+of readings in a row for which |x| + 4 sigma was below 0.8 of the limit, and cleared when that
 exceeds the limit, when three readings in a row are lost, when eight of the last sixteen are,
 when the residuals drift, or when the reference says that it is bad. The gap between both
 levels keeps the claim from flickering.
@@ -18,7 +18,7 @@ from protocols.clock.memory import Record
 from protocols.clock.model import PHASE
 from protocols.clock.outliers import cumulate, run_beyond
 from protocols.clock.states import Flag, Quality, Reason, State
-from protocols.clock.transitions import change, restart, retreat, set_phase
+from protocols.clock.transitions import LOST_IN_A_ROW, change, restart, retreat, set_phase
 
 __all__ = ["detect_lock", "follow"]
 
@@ -33,11 +33,10 @@ _RESTARTED = int(Reason.ACQUISITION_RESTARTED)
 _WITHIN, _BEYOND = int(Reason.PHASE_WITHIN_LIMIT), int(Reason.PHASE_BEYOND_LIMIT)
 _GOOD, _BAD = int(Quality.GOOD), int(Quality.BAD)
 
-_LOST_IN_A_ROW = 3
 _RECENT = (1 << 16) - 1
 _LOST_OF_RECENT = 8
 _SURE_SIGMAS = 4.0
-_ENTER = 0.6
+_ENTER = 0.8
 _DEGRADED_FACTOR = 9.0  # thrice the noise of a good reading
 
 
@@ -109,7 +108,7 @@ def _lose(memory: Record, design: Record, flag: int) -> int:
         cumulate(memory, 0.0, 1.0)
     memory.lost += 1
     memory.recent = ((memory.recent << 1) | 1) & _RECENT
-    if memory.lost >= _LOST_IN_A_ROW:
+    if memory.lost >= LOST_IN_A_ROW:
         reason = _READINGS_MISSING if flag == _MISSING else _OUTLIERS_IN_A_ROW
     elif _count(memory.recent) >= _LOST_OF_RECENT:
         reason = _TOO_MANY_LOST

@@ -26,6 +26,7 @@ HISTORY = 1 << LEVELS
 """Steps whose steering and temperature are remembered: as far as the oldest snapshot."""
 SUMS = 2048
 """Cumulated residuals that are remembered; more than the longest run that is tested."""
+_MODEL_BLOCKS = 16  # that the model's own word on its noise counts for
 
 
 def designed(settings: LoopSettings) -> Record:
@@ -67,6 +68,8 @@ def _memory_fields(n: int) -> list[tuple[Any, ...]]:
         ("relapses", "i8"), ("placed", "i8"),
         # cumulated residuals
         ("sums", "f8", (SUMS,)), ("summed", "i8"),
+        # mean square of sums over blocks of them, and how many blocks it stands for
+        ("square", "f8"), ("blocks", "i8"),
         # steering: what is in force, what was commanded, what rounding withheld, PI's integral
         ("setting", "i8"), ("carried", "f8"), ("before", "f8"), ("after", "f8"),
         ("integral", "f8"), ("unconfirmed", "i8"),
@@ -74,8 +77,9 @@ def _memory_fields(n: int) -> list[tuple[Any, ...]]:
         ("old_states", "f8", (places, n)), ("old_covariances", "f8", (places, n, n)),
         ("old_steps", "i8", (places,)), ("steered_s", "f8", (HISTORY,)),
         ("shaken", "f8", (HISTORY,)), ("warmths", "f8", (HISTORY,)),
-        # a reference that came back: refused or not, what was seen last and first
-        ("refused", "i8"), ("seen", "i8"), ("seen_residual", "f8"), ("steady", "i8"),
+        # a reference that came back: refused or not, where, and where it was when watching began
+        ("refused", "i8"), ("seen", "i8"), ("seen_residual", "f8"), ("elsewhere", "i8"),
+        ("steady", "i8"),
         ("first", "i8"), ("first_residual", "f8"), ("first_sigma", "f8"),
     ]  # fmt: skip
 
@@ -101,8 +105,8 @@ def new_memory(design: Record, setting: int = 0) -> Record:
     return _record(
         _memory_fields(design.prior.size),
         {
-            "covariance": np.diag(design.prior), "fresh": 1, "old_steps": -1, "seen": -1,
-            "setting": setting, "before": steering, "after": steering, "integral": steering,
+            "covariance": np.diag(design.prior), "fresh": 1, "old_steps": -1,
+            "square": 1.0, "blocks": _MODEL_BLOCKS, "setting": setting, "before": steering, "after": steering, "integral": steering,
         },
     )  # fmt: skip
 

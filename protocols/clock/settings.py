@@ -70,7 +70,7 @@ class LoopSettings:
     phase_limit_s: float = 5e-9
     lock_readings: int = 30
     outlier_sigmas: float = 5.0
-    drift_sigmas: float = 6.0
+    drift_sigmas: float = 5.5
     relock_sigmas: float = 4.0
     relock_readings: int = 60
     distrust_readings: int = 10

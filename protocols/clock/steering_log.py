@@ -58,7 +58,8 @@ def steered_phase(
     place = np.searchsorted(starts, times_ns, side="right") - 1
     since = np.where(place >= 0, times_ns - starts[place], 0).astype(object)
     held = sums[np.maximum(place, 0)] + settings[np.maximum(place, 0)].astype(object) * since
-    return sign * step * 1e-9 * held.astype(np.float64)
+    added: NDArray[np.float64] = sign * step * 1e-9 * held.astype(np.float64)
+    return added
 
 
 def free_running(

@@ -19,7 +19,7 @@ from protocols.clock.lock import detect_lock, follow
 from protocols.clock.memory import Record
 from protocols.clock.model import DRIFT, PHASE
 from protocols.clock.states import Flag, Quality, Reason, State
-from protocols.clock.transitions import change, restart
+from protocols.clock.transitions import LOST_IN_A_ROW, change, restart, retreat
 
 __all__ = ["report", "steer", "tick"]
 
@@ -29,6 +29,7 @@ _RECOVERING, _FAULT = int(State.RECOVERING), int(State.FAULT)
 _HELD_BACK, _UNCONFIRMED = int(Flag.HELD_BACK), int(Flag.UNCONFIRMED)
 _IN_FAULT = int(Flag.LOCAL_FAULT)
 _LOCAL_FAULT, _LOCAL_RECOVERED = int(Reason.LOCAL_FAULT), int(Reason.LOCAL_RECOVERED)
+_READINGS_MISSING = int(Reason.READINGS_MISSING)
 _ACCEPTED, _PLACED = int(Reason.REFERENCE_ACCEPTED), int(Reason.PPS_PLACED)
 _BAD = int(Quality.BAD)
 
@@ -99,6 +100,8 @@ def tick(
         restart(memory, design, _LOCAL_RECOVERED, True)
     elif accept and (memory.mode == _HOLDOVER or memory.mode == _CHECKING):
         restart(memory, design, _ACCEPTED, False)
+    if steps > LOST_IN_A_ROW and (memory.mode == _LOCKED or memory.mode == _RECOVERING):
+        flags |= retreat(memory, design, _READINGS_MISSING, 0)
     residual = sigma = placement = left = 0.0
     if memory.mode == _HOLDOVER or memory.mode == _CHECKING:
         found, residual, sigma = watch(memory, design, usable and quality != _BAD, reading_s)
@@ -170,7 +173,7 @@ def steer(memory: Record, design: Record, left_s: float) -> bool:
         memory.state, design.advance, design.decay, step, design.dead, memory.warmth
     )
     phase += design.dead * step * before
-    gliding = 1.0 / ((_FASTEST + 2.0 * memory.settling) * step)
+    gliding = 2.0 / ((2.0 * _FASTEST + memory.settling) * step)
     following = memory.mode != _HOLDOVER and memory.mode != _CHECKING
     settled = following and memory.settling >= _SETTLED and gliding <= design.phase_gain
     gain = max(design.phase_gain, gliding)

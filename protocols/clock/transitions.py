@@ -10,17 +10,20 @@ from protocols.clock.model import PHASE
 from protocols.clock.outliers import forget_residuals, run_beyond
 from protocols.clock.states import Flag, Reason, State
 
-__all__ = ["change", "recover", "restart", "retreat", "set_phase"]
+__all__ = ["LOST_IN_A_ROW", "MOST_RELAPSES", "change", "recover", "restart", "retreat", "set_phase"]
 
-ACQUIRING, HOLDOVER = int(State.ACQUIRING), int(State.HOLDOVER)
-LOCKED, RECOVERING = int(State.LOCKED), int(State.RECOVERING)
-ROLLED_BACK = int(Flag.ROLLED_BACK)
-REFERENCE_CONSISTENT = int(Reason.REFERENCE_CONSISTENT)
+_ACQUIRING, _HOLDOVER = int(State.ACQUIRING), int(State.HOLDOVER)
+_LOCKED, _RECOVERING = int(State.LOCKED), int(State.RECOVERING)
+_ROLLED_BACK = int(Flag.ROLLED_BACK)
+_CONSISTENT = int(Reason.REFERENCE_CONSISTENT)
 
 # A run of residuals this far off is not enough to end a lock, but enough to be forgotten
 # with it.
 _SUSPECT_SIGMAS = 3.5
-_MOST_RELAPSES = 6
+LOST_IN_A_ROW = 3
+"""Readings missing or outliers in a row that end a lock."""
+MOST_RELAPSES = 6
+"""Relapses after which the time for watching is not doubled any more."""
 _FORGIVEN_AFTER = 3600  # steps of lock, after which earlier relapses no longer count
 
 
@@ -40,8 +43,6 @@ def _fresh_start(memory: Record) -> None:
     memory.recent = 0
     memory.settling = 0
     memory.refused = 0
-    memory.steady = 0
-    memory.seen = -1
     forget_residuals(memory)
 
 
@@ -56,7 +57,7 @@ def restart(memory: Record, design: Record, reason: int, forget: bool) -> None:
     memory.fresh = 1
     _fresh_start(memory)
     memory.old_steps[:] = -1
-    change(memory, ACQUIRING, reason)
+    change(memory, _ACQUIRING, reason)
 
 
 @njit(cache=True, nogil=True)
@@ -82,13 +83,13 @@ def retreat(memory: Record, design: Record, reason: int, doubtful: int) -> int:
     flags = 0
     if age > 0:
         roll_back(memory, design, age)
-        flags = ROLLED_BACK
-    if memory.mode == LOCKED and memory.since >= _FORGIVEN_AFTER:
+        flags = _ROLLED_BACK
+    if memory.mode == _LOCKED and memory.since >= _FORGIVEN_AFTER:
         memory.relapses = 0
     else:
-        memory.relapses = min(memory.relapses + 1, _MOST_RELAPSES)
+        memory.relapses = min(memory.relapses + 1, MOST_RELAPSES)
     _fresh_start(memory)
-    change(memory, HOLDOVER, reason)
+    change(memory, _HOLDOVER, reason)
     return flags
 
 
@@ -97,4 +98,4 @@ def recover(memory: Record) -> None:
     """Follow a returned reference again; a relapse goes back to the estimate of now."""
     _fresh_start(memory)
     anchor(memory)
-    change(memory, RECOVERING, REFERENCE_CONSISTENT)
+    change(memory, _RECOVERING, _CONSISTENT)
