@@ -30,6 +30,8 @@ __all__ = [
     "Laser",
     "PowerMeter",
     "StampBlock",
+    "SteerableStandard",
+    "TemperatureProbe",
     "TimeTagger",
     "WaveformChannel",
     "WaveformGenerator",
@@ -154,6 +156,27 @@ class FrequencyStandard(Protocol):
     locked: bool
 
 
+class SteerableStandard(FrequencyStandard, Protocol):
+    """A frequency standard whose output can be pulled by a command.
+
+    Setting `steering` takes one command and one check and writes no non-volatile
+    memory; the value is rounded to a whole number of steps.
+    """
+
+    #: Fractional frequency correction in force; positive raises the frequency.
+    steering: float
+    #: One step of it.
+    steering_step: float
+    #: Lowest and highest.
+    steering_range: tuple[float, float]
+
+
+class TemperatureProbe(Protocol):
+    """Something that knows how warm it is."""
+
+    temperature_c: float
+
+
 class Counter(Protocol):
     """A frequency counter.
 
@@ -208,3 +231,20 @@ class GapFreeCounter(Protocol):
 
     def take_gates(self) -> list[Gate]:
         """Return the gates that have ended since the last call, oldest first."""
+
+
+class IntervalCounter(Protocol):
+    """A counter that measures one time interval after another, aligned to the pulses.
+
+    Between the two calls other counters can be started, so that several measure
+    the same second.
+    """
+
+    def prepare_intervals(self, start: int = 1, stop: int = 2) -> None:
+        """Set up for intervals from channel `start` to channel `stop`."""
+
+    def begin_interval(self) -> None:
+        """Wait for the next pulse, in the background."""
+
+    def interval_s(self, within_s: float) -> float:
+        """Return the interval; nan if it has not come `within_s` from now."""

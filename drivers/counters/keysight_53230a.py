@@ -24,6 +24,7 @@ from drivers.core import (
 )
 from drivers.core.errors import ValueOutOfRangeError
 from drivers.core.reporting import ScpiQueue
+from drivers.roles import Gate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,12 +115,18 @@ class Keysight53230A(Instrument):
     `channel` gives an `Input`. A function is configured only when it changes,
     and the fixed thresholds and the gate time are kept: CONFigure by itself would
     turn the automatic level on, which fails on a 1PPS (UG p. 132).
+
+    Satisfies `drivers.roles.Counter`, `drivers.roles.IntervalCounter` and, in continuous
+    `mode` and with the estimator ``lambda``, `drivers.roles.GapFreeCounter`.
     """
 
     line: ClassVar[LineSettings] = LineSettings(timeout_s=5.0)
     reporting = ScpiQueue()
     identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies,53230A,.*"
     channels: ClassVar = {"channel": (Input, _CHANNELS)}
+
+    _gates = 0
+    _gate_s = math.nan
 
     gate_time_s = Number(
         "SENS:FREQ:GATE:TIME?",
@@ -207,6 +214,67 @@ class Keysight53230A(Instrument):
         self._sample(1)
         return float(self._read(1, 2.0)[0])
 
+    def prepare_intervals(self, start: int = 1, stop: int = 2) -> None:
+        """Set up for one time interval after another; see `begin_interval`.
+
+        Slow signals (a 1PPS) need fixed thresholds: see `Input.auto_level`.
+        """
+        self._configure("TINT", (start,) if start == stop else (start, stop))
+        self._sample(1)
+
+    def begin_interval(self) -> None:
+        """Wait for the next pulse of the start channel, in the background.
+
+        With `interval_s` it takes one command and one query a reading, after
+        `prepare_intervals` and without a look at the error queue.
+        """
+        self.link.write(b"INIT")
+
+    def interval_s(self, within_s: float = 2.5) -> float:
+        """Return the interval that `begin_interval` waits for.
+
+        nan if it has not come `within_s` from now: then a pulse is missing, and the
+        counter has been stopped.
+
+        Raises
+        ------
+        UnexpectedReplyError
+            If the answer is no reading.
+        """
+        with self.link.patience(within_s - self.line.timeout_s):
+            try:
+                reply = self.link.query_once(b"FETC?")
+            except ResponseTimeoutError:
+                self._stop()
+                return math.nan
+        return float(self._readings("FETC?", reply, 1)[0])
+
+    def start_gates(self, gate_s: float, channel: int = 1, count: int = 1_000_000) -> None:
+        """Start a series of gates, which the counter runs through by itself.
+
+        They follow each other without a gap in continuous `mode` only.
+        """
+        self.gate_time_s = gate_s
+        self._configure("FREQ", (channel,))
+        self._sample(count)
+        self.tell("FORM ASC")
+        self._gates = 0
+        self._gate_s = gate_s
+        self.link.write(b"INIT")
+
+    def take_gates(self) -> list[Gate]:
+        """Return the gates that have ended since the last call, oldest first; may be empty.
+
+        The counter stamps no times: they are told by counting, from the first gate's
+        beginning and with no gap between gates.
+        """
+        reply = self.link.query_block(b"R?").decode("ascii", "replace")  # R? forgets what it gave
+        if not reply:
+            return []
+        readings = self._readings("R?", reply, reply.count(",") + 1).tolist()
+        first, self._gates = self._gates, self._gates + len(readings)
+        return [Gate((first + k) * self._gate_s, each) for k, each in enumerate(readings)]
+
     def reset(self) -> None:
         """Return to the factory settings."""
         self.tell("*RST")
@@ -244,21 +312,10 @@ class Keysight53230A(Instrument):
             try:
                 reply = self.link.query_once(b"READ?")
             except ResponseTimeoutError as error:
-                self.link.transport.clear()
-                self.link.write(b"ABOR;*CLS")
+                self._stop()
                 error.remedy = "check the signal, its level and its coupling"
                 raise
-        try:
-            readings = np.array([float(field) for field in reply.split(",")])
-        except ValueError:
-            readings = np.empty(0)
-        if readings.size != count:
-            raise UnexpectedReplyError(
-                f"'READ?' was answered by {reply[:60]!r}",
-                instrument=self.name,
-                address=self.address,
-            )
-        readings[readings > _NOT_A_NUMBER * 0.999] = np.nan
+        readings = self._readings("READ?", reply, count)
         if count == 1 and np.isnan(readings[0]):
             raise InstrumentFaultError(
                 "there is no signal to measure",
@@ -268,4 +325,26 @@ class Keysight53230A(Instrument):
                 address=self.address,
                 remedy="check the signal, its level and its coupling",
             )
+        return readings
+
+    def _stop(self) -> None:
+        """End a measurement that does not come to an end."""
+        self.link.transport.clear()
+        self.link.write(b"ABOR;*CLS")
+
+    def _readings(self, query: str, reply: str, count: int) -> NDArray[np.float64]:
+        """Return the readings of a reply; nan for those that the counter gave up."""
+        import numpy as np
+
+        try:
+            readings = np.array([float(field) for field in reply.split(",")])
+        except ValueError:
+            readings = np.empty(0)
+        if readings.size != count:
+            raise UnexpectedReplyError(
+                f"{query!r} was answered by {reply[:60]!r}",
+                instrument=self.name,
+                address=self.address,
+            )
+        readings[readings > _NOT_A_NUMBER * 0.999] = np.nan
         return readings

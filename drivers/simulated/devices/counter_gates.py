@@ -9,6 +9,7 @@ import bisect
 import math
 from collections.abc import Callable
 
+from drivers.simulated.devices.counter_edges import measured_interval
 from drivers.simulated.terminals import Oscillator
 
 __all__ = ["SINGLE_SHOT_S", "enhanced", "frequency", "interval", "random_uncertainty"]
@@ -74,15 +75,8 @@ def interval(
     """Return the time from an edge of one source to the next of another, in seconds.
 
     An edge that comes up to 1 ns before its start still counts, which gives a
-    small negative interval. On a `single` channel it is the period.
+    small negative interval. On a `single` channel it is the period. It is nan if no
+    edge comes.
     """
-    period_s = 1.0 / last.nominal_hz()
-    if single:
-        gained_s = last.phase_s(start_ns + round(period_s * 1e9)) - last.phase_s(start_ns)
-        return period_s - gained_s
-    apart_s = first.phase_s(start_ns) - last.phase_s(start_ns)
-    wait_s = apart_s % period_s
-    if period_s - wait_s <= 1e-9:
-        wait_s -= period_s
-    end_ns = start_ns + round(wait_s * 1e9)
-    return wait_s + timebase_s(end_ns) - timebase_s(start_ns)
+    found = measured_interval(last if single else first, last, timebase_s, start_ns)
+    return math.nan if found is None else found[1]

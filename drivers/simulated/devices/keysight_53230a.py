@@ -18,13 +18,8 @@ from typing import Any
 import numpy as np
 
 from drivers.simulated.device import Session
-from drivers.simulated.devices.counter_gates import (
-    SINGLE_SHOT_S,
-    enhanced,
-    frequency,
-    interval,
-    random_uncertainty,
-)
+from drivers.simulated.devices.counter_edges import measured_interval, next_present
+from drivers.simulated.devices.counter_gates import enhanced, frequency, random_uncertainty
 from drivers.simulated.devices.counter_inputs import CounterInputs
 from drivers.simulated.scpi import (
     BlockReply,
@@ -52,7 +47,7 @@ _NOT_A_NUMBER = 9.91e37
 _NEVER = 9.9e37
 _MEMORY = 1_000_000
 #: From the end of a gate to the beginning of the next, unless it is gap-free.
-_REARM_S = 2e-3
+_REARM_NS = 2_000_000
 _AUTO_LEVEL_HZ = 50.0
 
 
@@ -69,19 +64,23 @@ class _Argument(Parameter):
 
 @dataclass(slots=True)
 class _Run:
-    """Measurements under way or done: when each ends and what it gave."""
+    """Measurements under way or done: `at_ns` is when the next one of `left` is armed."""
 
-    ends_ns: list[int] = field(default_factory=list)
-    starts_ns: list[int] = field(default_factory=list)
+    at_ns: int
+    left: int
     readings: list[float] = field(default_factory=list)
-    never: bool = False
 
 
 class Keysight53230ADevice(CounterInputs):
     """The counter.
 
-    Settings: ``timebase_offset``, the fractional frequency error of the internal
-    time base.
+    Settings
+    --------
+    timebase_offset : float
+        Fractional frequency error of the internal time base.
+    interval_noise_ps : float
+        Standard deviation of a time interval: 20 ps of either edge, more where the
+        signals are slow or noisy.
     """
 
     maker = "Agilent Technologies"
@@ -92,6 +91,7 @@ class Keysight53230ADevice(CounterInputs):
         "serial_number": "MY50001484",
         "firmware": "02.05-1519.666-1.19-4.15-127-155-35",
         "timebase_offset": 0.0,
+        "interval_noise_ps": 28.0,
     }
 
     gate = Setting(
@@ -119,7 +119,7 @@ class Keysight53230ADevice(CounterInputs):
         self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
     ) -> None:
         super().__init__(name, time, terminals, **settings)
-        self._random = np.random.default_rng(list(name.encode()))
+        self._random = np.random.default_rng(self.seed)
         self._set_up()
 
     def _set_up(self) -> None:
@@ -215,31 +215,23 @@ class Keysight53230ADevice(CounterInputs):
         self._armed = False
         if self.run is not None:
             self._settle(self.t_ns)
-            del self.run.ends_ns[len(self.run.readings) :]
-            self.run.never = False
+            self.run.left = 0
 
     def _begin(self) -> None:
-        """Lay out the times of all measurements."""
+        """Arm the first measurement."""
         self._armed = False
-        run = self.run = _Run()
         at_ns = self.t_ns + round(self.trigger_delay * 1e9)
-        gapless = self.mode == "CONT" and self.function == "FREQ"
+        run = self.run = _Run(at_ns, int(self.samples * self.triggers))
         inputs = [self._input(number) for number in self.measured]
-        limit_ns = self._time_limit_ns()
-        for _ in range(int(self.samples * self.triggers)):
-            run.starts_ns.append(at_ns)
-            if all(inputs):
-                took_ns = self._length_ns(inputs, at_ns)
-            elif limit_ns is None:
-                run.never = True
-                return
-            else:
-                took_ns = limit_ns
-            at_ns += took_ns
-            run.ends_ns.append(at_ns)
-            if not gapless:
-                at_ns += round(_REARM_S * 1e9)
-        self.start_operation((run.ends_ns[-1] - self.t_ns) * 1e-9)
+        if all(inputs) or self._time_limit_ns() is not None:
+            self.start_operation((at_ns - self.t_ns) * 1e-9 + run.left * self._usual_s(inputs))
+
+    def _usual_s(self, inputs: list[Oscillator | None]) -> float:
+        """Return how long one measurement takes at most if its signals are there."""
+        pause_s = 0.0 if self.mode == "CONT" else _REARM_NS * 1e-9
+        if self.function == "FREQ":
+            return float(self.gate) + pause_s
+        return sum(1.0 / each.nominal_hz() for each in inputs if each is not None) + pause_s
 
     def _time_limit_ns(self) -> int | None:
         """Return how long a measurement may take; a limit below the gate is doubled (PR p. 459)."""
@@ -250,43 +242,83 @@ class Keysight53230ADevice(CounterInputs):
             limit = 2.0 * self.gate
         return round(limit * 1e9)
 
-    def _length_ns(self, inputs: list[Oscillator | None], at_ns: int) -> int:
-        if self.function == "FREQ":
-            return round(float(self.gate) * 1e9)
-        first, last = inputs[0], inputs[-1]
-        assert first is not None and last is not None  # else it would never end
-        period_ns = 1e9 / first.nominal_hz()
-        # the next edge of the start channel, then the interval
-        wait_ns = math.ceil(at_ns / period_ns) * period_ns - at_ns
-        return round(wait_ns + 1e9 / last.nominal_hz())
+    def _next_ns(self, end_ns: int) -> int:
+        """Return when the next measurement is armed after one that ends at `end_ns`."""
+        gapless = self.mode == "CONT" and self.function == "FREQ"
+        return end_ns if gapless else end_ns + _REARM_NS
 
-    def _settle(self, t_ns: int) -> None:
-        """Evaluate the measurements that are over at `t_ns`."""
-        run = self.run
-        if run is None:
-            return
-        for index in range(len(run.readings), len(run.ends_ns)):
-            if run.ends_ns[index] > t_ns:
-                break
-            run.readings.append(self._reading(run.starts_ns[index], run.ends_ns[index]))
+    def _measurement(self, at_ns: int) -> tuple[int, float] | None:
+        """Return when a measurement that is armed at `at_ns` ends, and what it measures.
 
-    def _reading(self, start_ns: int, end_ns: int) -> float:
-        inputs = [self._input(number) for number in self.measured]
-        first, last = inputs[0], inputs[-1]
-        if first is None or last is None:
-            return _NOT_A_NUMBER
-        noise = float(self._random.standard_normal())
+        That is nan if the counter gives up. None if it never ends, as far as can be seen.
+        """
+        limit_ns = self._time_limit_ns()
+        first, last = self._input(self.measured[0]), self._input(self.measured[-1])
+        found = None
+        if first is not None and last is not None:
+            if self.function == "FREQ":
+                found = self._frequency(first, at_ns)
+            else:
+                found = measured_interval(first, last, self._timebase_s, at_ns)
+        if limit_ns is not None and (found is None or found[0] > at_ns + limit_ns):
+            return at_ns + limit_ns, math.nan
+        return found
+
+    def _frequency(self, source: Oscillator, at_ns: int) -> tuple[int, float] | None:
+        gate_ns = round(float(self.gate) * 1e9)
+        start_ns = next_present(source, at_ns)
+        end_ns = None if start_ns is None else next_present(source, start_ns + gate_ns)
+        if start_ns is None or end_ns is None:
+            return None
+        triangle = self._factor(source, gate_ns * 1e-9) > 1.0
+        return end_ns, frequency(source, self._timebase_s, start_ns, end_ns, triangle=triangle)
+
+    def _factor(self, source: Oscillator, gate_s: float) -> float:
+        return 1.0 if self.mode == "REC" else enhanced(source.nominal_hz(), gate_s)
+
+    def _noise(self) -> float:
+        """Return the standard deviation of a reading: in seconds, or as a fraction."""
         if self.function == "TINT":
-            truth = interval(first, last, self._timebase_s, start_ns, single=first is last)
-            return truth + 1.4 * SINGLE_SHOT_S * noise
-        gate_s = (end_ns - start_ns) * 1e-9
-        factor = 1.0 if self.mode == "REC" else enhanced(first.nominal_hz(), gate_s)
-        value = frequency(first, self._timebase_s, start_ns, end_ns, triangle=factor > 1.0)
-        return value * (1.0 + random_uncertainty(gate_s, factor) * noise)
+            return float(self.settings["interval_noise_ps"]) * 1e-12
+        source = self._input(self.measured[0])
+        gate_s = float(self.gate)
+        return random_uncertainty(gate_s, 1.0 if source is None else self._factor(source, gate_s))
+
+    def _settle(self, t_ns: int | None) -> None:
+        """Evaluate the measurements that are over at `t_ns`; None: those of the whole run."""
+        run = self.run
+        while run is not None and run.left:
+            found = self._measurement(run.at_ns)
+            if found is None or (t_ns is not None and found[0] > t_ns):
+                break
+            end_ns, value = found
+            if math.isnan(value):
+                run.readings.append(_NOT_A_NUMBER)
+            else:
+                noise = self._noise() * float(self._random.standard_normal())
+                run.readings.append(value + noise * (1.0 if self.function == "TINT" else value))
+            run.left -= 1
+            run.at_ns = self._next_ns(end_ns)
+
+    def _last_end_ns(self, run: _Run) -> int | None:
+        """Return when the last measurement will be over, if ever."""
+        at_ns = end_ns = run.at_ns
+        if self.function == "FREQ" and run.left > 1 and self._measurement(at_ns) is not None:
+            gates = run.left - 1
+            at_ns += gates * (self._next_ns(0) + round(float(self.gate) * 1e9))
+            found = self._measurement(at_ns)
+            return None if found is None else found[0]
+        for _ in range(run.left):
+            found = self._measurement(at_ns)
+            if found is None:
+                return None
+            end_ns = found[0]
+            at_ns = self._next_ns(end_ns)
+        return end_ns
 
     def addressed_to_talk(self, session: Session) -> None:
         """Stay silent while a measurement that was asked for goes on without end."""
-        if self.run is None or not self.run.never:
+        if self.run is None or self._last_end_ns(self.run) is not None:
             super().addressed_to_talk(session)
 
     # ---- readings ------------------------------------------------------------------
@@ -305,27 +337,28 @@ class Keysight53230ADevice(CounterInputs):
             if self._armed:
                 return None  # waits for a trigger that no further command can give
             raise ScpiError(-230)
-        if run.never:
-            return None
-        if not run.ends_ns:
+        if not (run.left or run.readings):
             raise ScpiError(-230)
+        end_ns = self._last_end_ns(run)
+        if end_ns is None:
+            return None
 
         def readings() -> bytes:
-            self._settle(run.ends_ns[-1])
+            self._settle(None)
             return self._written(run.readings, definite=False)
 
-        return Later(max(self.t_ns, run.ends_ns[-1]), readings)
+        return Later(max(self.t_ns, end_ns), readings)
 
     @query("R", Number("", 1, _MEMORY, integer=True, optional=True), indefinite=True)
     def take(self, most: int | None) -> BlockReply:
         """Return readings that are there, the oldest first, and forget them."""
         run = self.run
-        if run is None or not (run.ends_ns or run.never):
+        if run is None or not (run.left or run.readings):
             raise ScpiError(-230)
         self._settle(self.t_ns)
         count = min(len(run.readings), most or _MEMORY)
         taken = run.readings[:count]
-        del run.readings[:count], run.ends_ns[:count], run.starts_ns[:count]
+        del run.readings[:count]
         return block(self._written(taken, definite=True))
 
     @query("DATA:LAST")

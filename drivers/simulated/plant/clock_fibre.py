@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from drivers.simulated.plant.kernels import kernel
 from drivers.simulated.plant.noise import Noise
 from drivers.simulated.plant.temperatures import Temperature, TemperatureParameters
 
-__all__ = ["ClockFibre", "ClockFibreParameters"]
+__all__ = ["ClockFibre", "ClockFibreParameters", "Way"]
 
 _C_KM_PER_S = 299_792.458
 _DAMPING_DAY_M, _DAMPING_YEAR_M = 0.12, 2.4
@@ -74,13 +75,20 @@ class ClockFibreParameters:
 
 
 @kernel
-def _warmer(times_ns: NDArray[np.int64], waves: _Array) -> _Array:
+def _warmth(t_ns: int, waves: _Array) -> float:
     """Return by how much late waves of amplitude, rate and lag exceed themselves at time 0."""
+    value = 0.0
+    for j in range(waves.shape[0]):
+        angle = waves[j, 1] * (t_ns * 1e-9)
+        value += waves[j, 0] * (math.sin(angle - waves[j, 2]) + math.sin(waves[j, 2]))
+    return value
+
+
+@kernel
+def _warmths(times_ns: NDArray[np.int64], waves: _Array) -> _Array:
     out = np.zeros(times_ns.size)
     for i in range(times_ns.size):
-        for j in range(waves.shape[0]):
-            angle = waves[j, 1] * (times_ns[i] * 1e-9)
-            out[i] += waves[j, 0] * (math.sin(angle - waves[j, 2]) + math.sin(waves[j, 2]))
+        out[i] = _warmth(times_ns[i], waves)
     return out
 
 
@@ -117,17 +125,42 @@ class ClockFibre:
             ]
         )
 
+        self._exposed = 1e-12 * p.thermal_ps_per_km_k * p.exposed_km
+        self._buried = 1e-12 * p.thermal_ps_per_km_k * (p.length_km - p.exposed_km)
+        self.change = lru_cache(maxsize=8)(self._change)
+
+    def _change(self, t_ns: int) -> float:
+        """Return the mean delay of both directions less that at time 0."""
+        thermal_s = self._exposed * self._air.deviation_k(t_ns)
+        thermal_s += self._buried * _warmth(t_ns, self._soil)
+        return thermal_s + self._acoustic.at_one(t_ns)
+
     def change_at(self, times_ns: NDArray[np.int64]) -> _Array:
-        """Return the mean delay of both directions less that at time 0, at many times."""
-        p = self.parameters
-        km_k = p.exposed_km * self._air.deviation_at(times_ns)
-        km_k += (p.length_km - p.exposed_km) * _warmer(times_ns, self._soil)
-        return 1e-12 * p.thermal_ps_per_km_k * km_k + self._acoustic.at(times_ns)
+        """Return the mean delays of both directions less that at time 0 at many times."""
+        thermal_s = self._exposed * self._air.deviation_at(times_ns)
+        thermal_s += self._buried * _warmths(times_ns, self._soil)
+        return thermal_s + self._acoustic.at(times_ns)
 
-    def forward_at(self, times_ns: NDArray[np.int64]) -> _Array:
-        """Return the delays of what leaves A at many times."""
-        return self.forward_s + (1.0 + self._share) * self.change_at(times_ns)
+    def way(self, *, back: bool) -> Way:
+        """Return one direction: from A to B, or `back`."""
+        mean_s, share = self.backward_s, 1.0 - self._share
+        if not back:
+            mean_s, share = self.forward_s, 1.0 + self._share
+        return Way(self, mean_s, share)
 
-    def backward_at(self, times_ns: NDArray[np.int64]) -> _Array:
-        """Return the delays of what leaves B at many times."""
-        return self.backward_s + (1.0 - self._share) * self.change_at(times_ns)
+
+class Way:
+    """One direction of a fibre."""
+
+    def __init__(self, fibre: ClockFibre, mean_s: float, share: float) -> None:
+        self._fibre = fibre
+        self._mean_s = mean_s
+        self._share = share
+
+    def delay_s(self, t_ns: int) -> float:
+        """Return the delay of what arrives at `t_ns`."""
+        return self._mean_s + self._share * self._fibre.change(t_ns)
+
+    def delay_at(self, times_ns: NDArray[np.int64]) -> _Array:
+        """Return the delays of what arrives at many times."""
+        return self._mean_s + self._share * self._fibre.change_at(times_ns)

@@ -142,7 +142,7 @@ class Site:
         self.local = NoisyOscillator(p.local, (*seed, 2), self.temperature)
         self.fibre = ClockFibre(p.fibre, (*seed, 3))
         self.pps = Pulses(self.local, p.pulses_late_s)
-        there, back = self.fibre.forward_at, self.fibre.backward_at
+        there, back = self.fibre.way(back=False), self.fibre.way(back=True)
         self.delivered = FaultySignal(ArrivingSignal(reference, there), faults)
         self.delivered_pps = FaultySignal(ArrivingSignal(reference_pps, there), faults)
         self.returned = FaultySignal(ArrivingSignal(self.local, back), faults)

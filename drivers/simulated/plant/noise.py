@@ -210,43 +210,47 @@ def _walked(
 
 
 @kernel
-def _between(
-    times_ns: NDArray[np.int64], knots: _Array, key: np.uint64, spread: float, levels: int
-) -> _Array:
-    """Return the phase at any times: between the knots a Brownian bridge of `spread`.
+def _bridged(
+    left: float, right: float, part: float, second: int, key: int, spread: float
+) -> float:
+    """Return the phase at a part of a second, between those at its ends.
 
-    The bridge is halved `levels` times (Levy's construction), each half of it with a
-    random number that belongs to this place.
+    It is a Brownian bridge of `spread`, halved again and again (Levy's construction),
+    each half with a random number that belongs to this place.
     """
+    if spread > 0.0:
+        half = 0.5 * spread
+        node = np.uint64(1)
+        first = np.uint64(key) + np.uint64(second) * np.uint64(1 << _LEVELS)
+        for _ in range(_LEVELS):
+            place = mixed(first + node)
+            up, _ = normal_pair(place, mixed(place))
+            middle = 0.5 * (left + right) + half * up
+            half *= 0.7071067811865476
+            node = node + node
+            part = part + part
+            if part >= 1.0:
+                part -= 1.0
+                left = middle
+                node = node + np.uint64(1)
+            else:
+                right = middle
+    return left + (right - left) * part
+
+
+@kernel
+def _between(times_ns: NDArray[np.int64], knots: _Array, key: int, spread: float) -> _Array:
+    """Return the phase at any times from that at whole seconds."""
     out = np.empty(times_ns.size)
     for i in range(times_ns.size):
         second = times_ns[i] // 1_000_000_000
         part = (times_ns[i] - second * 1_000_000_000) * 1e-9
         if second < 0:
             out[i] = 0.0
-            continue
-        left = knots[second]
-        if part == 0.0:
-            out[i] = left
-            continue
-        right = knots[second + 1]
-        if spread > 0.0:
-            half = 0.5 * spread
-            node = np.uint64(1)
-            for _ in range(levels):
-                place = mixed(key + np.uint64(second) * np.uint64(1 << levels) + node)
-                up, _ = normal_pair(place, mixed(place))
-                middle = 0.5 * (left + right) + half * up
-                half *= 0.7071067811865476
-                node = node + node
-                part = part + part
-                if part >= 1.0:
-                    part -= 1.0
-                    left = middle
-                    node = node + np.uint64(1)
-                else:
-                    right = middle
-        out[i] = left + (right - left) * part
+        elif part == 0.0:
+            out[i] = knots[second]
+        else:
+            out[i] = _bridged(knots[second], knots[second + 1], part, second, key, spread)
     return out
 
 
@@ -266,7 +270,7 @@ class Noise:
 
     def __init__(self, parameters: OscillatorParameters, seed: tuple[int, ...]) -> None:
         self._seed = seed
-        self._key = stream_key(*seed, -1)
+        self._key = int(stream_key(*seed, -1)) >> 1
         self._model = model = _model(parameters)
         self._spread = 0.0 if parameters.servo_s else parameters.white_fm
         draws = self._draws(0)
@@ -276,21 +280,25 @@ class Noise:
         self._sums = np.array([0.0, servo, servo])
         self._blocks = 0
         self._knots = np.zeros(1)
-        self._one = np.zeros(1, dtype=np.int64)
 
     def at(self, times_ns: NDArray[np.int64]) -> _Array:
         """Return the phase in seconds at each of `times_ns`."""
         if times_ns.size:
             self._extend(int(times_ns.max()) // 1_000_000_000 + 1)
-        return _between(times_ns, self._knots, self._key, self._spread, _LEVELS)
+        return _between(times_ns, self._knots, self._key, self._spread)
 
     def at_one(self, t_ns: int) -> float:
         """Return the phase in seconds at one time."""
-        second = t_ns // 1_000_000_000 + 1
-        if second > self._blocks * _BLOCK:
-            self._extend(second)
-        self._one[0] = t_ns
-        return float(_between(self._one, self._knots, self._key, self._spread, _LEVELS)[0])
+        second, rest_ns = divmod(t_ns, 1_000_000_000)
+        if second < 0:
+            return 0.0
+        if second >= self._blocks * _BLOCK:
+            self._extend(second + 1)
+        knot = self._knots.item
+        if rest_ns == 0:
+            return knot(second)
+        left, right = knot(second), knot(second + 1)
+        return _bridged(left, right, rest_ns * 1e-9, second, self._key, self._spread)
 
     def step(self, second: int) -> float:
         """Return the phase gained in the second that begins at `second`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,8 @@ class NoisyOscillator:
         self._steer_ns = [0]
         self._steers = [(0, 0.0, 0.0)]
         self._listeners: list[Callable[[int], None]] = []
+        # Devices ask for the same instant again and again, and this never changes.
+        self.free_phase_s = lru_cache(maxsize=8)(self._free_phase_s)
 
     def nominal_hz(self) -> float:
         """Return the nominal frequency."""
@@ -63,7 +66,7 @@ class NoisyOscillator:
         steered: NDArray[np.float64] = fractional[place] * (times_ns - starts[place]) * 1e-9
         return self.free_phase_at(times_ns) + (phases[place] + steered)
 
-    def free_phase_s(self, t_ns: int) -> float:
+    def _free_phase_s(self, t_ns: int) -> float:
         """Return the time error that it would have if nobody had steered it."""
         p = self.parameters
         t_s = t_ns * 1e-9

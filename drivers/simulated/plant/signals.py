@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.simulated.plant.clock_fibre import Way
 from drivers.simulated.plant.oscillators import NoisyOscillator
 
 __all__ = ["ArrivingSignal", "Fault", "FaultySignal", "Pulses", "Signal"]
@@ -128,10 +129,9 @@ class SteeredSignal(FaultySignal):
 class ArrivingSignal:
     """A signal behind a delay: x(t) = x_sent(t - d) - d."""
 
-    def __init__(self, sent: Signal, delay_at: Callable[[NDArray[np.int64]], _Array]) -> None:
+    def __init__(self, sent: Signal, way: Way) -> None:
         self._sent = sent
-        self._delay_at = delay_at
-        self._one = np.zeros(1, dtype=np.int64)
+        self._way = way
 
     def nominal_hz(self) -> float:
         """Return the nominal frequency."""
@@ -139,13 +139,12 @@ class ArrivingSignal:
 
     def phase_s(self, t_ns: int) -> float:
         """Return the time error where it arrives."""
-        self._one[0] = t_ns
-        delay_s = float(self._delay_at(self._one)[0])
+        delay_s = self._way.delay_s(t_ns)
         return self._sent.phase_s(t_ns - round(delay_s * 1e9)) - delay_s
 
     def phase_at(self, times_ns: NDArray[np.int64]) -> _Array:
         """Return the time errors where it arrives, at many times."""
-        delays_s = self._delay_at(times_ns)
+        delays_s = self._way.delay_at(times_ns)
         left_ns = times_ns - np.rint(delays_s * 1e9).astype(np.int64)
         return self._sent.phase_at(left_ns) - delays_s
 
@@ -182,11 +181,7 @@ class Pulses:
 
     def late_s(self, t_ns: int) -> float:
         """Return how late its pulses come after the signal's own seconds."""
-        late = self._late_s[0]
-        for from_ns, later in zip(self._from_ns, self._late_s, strict=True):
-            if from_ns <= t_ns:
-                late = later
-        return late
+        return self._late_s[max(bisect_right(self._from_ns, t_ns) - 1, 0)]
 
     def place(self, t_ns: int, late_s: float) -> None:
         """Let the pulses come `late_s` after the signal's own seconds from `t_ns` on."""

@@ -57,33 +57,37 @@ def _wandered(normals: _Array, keep: float, kick: float, start: float) -> _Array
 
 
 @kernel
-def _deviations(
-    times_ns: NDArray[np.int64], waves: _Array, knots: _Array, sums: _Array, summed: bool
-) -> _Array:
-    """Return deviations, or their integrals since 0 if `summed`.
+def _deviation(t_ns: int, waves: _Array, knots: _Array, sums: _Array, summed: bool) -> float:
+    """Return the deviation, or its integral since 0 if `summed`.
 
     `waves` has rows of amplitude and angular frequency in 1/s. `sums` is the
     integral of the interpolated `knots`.
     """
+    value = 0.0
+    for j in range(waves.shape[0]):
+        angle = waves[j, 1] * (t_ns * 1e-9)
+        if summed:
+            value += 2.0 * waves[j, 0] / waves[j, 1] * math.sin(0.5 * angle) ** 2
+        else:
+            value += waves[j, 0] * math.sin(angle)
+    place = t_ns // _GRID_NS
+    if knots.size and place >= 0:
+        after_s = (t_ns - place * _GRID_NS) * 1e-9
+        slope = (knots[place + 1] - knots[place]) / _GRID_S
+        if summed:
+            value += sums[place] + after_s * (knots[place] + 0.5 * slope * after_s)
+        else:
+            value += knots[place] + slope * after_s
+    return value
+
+
+@kernel
+def _deviations(
+    times_ns: NDArray[np.int64], waves: _Array, knots: _Array, sums: _Array, summed: bool
+) -> _Array:
     out = np.empty(times_ns.size)
     for i in range(times_ns.size):
-        t_s = times_ns[i] * 1e-9
-        value = 0.0
-        for j in range(waves.shape[0]):
-            angle = waves[j, 1] * t_s
-            if summed:
-                value += 2.0 * waves[j, 0] / waves[j, 1] * math.sin(0.5 * angle) ** 2
-            else:
-                value += waves[j, 0] * math.sin(angle)
-        place = times_ns[i] // 10_000_000_000
-        if knots.size and place >= 0:
-            after_s = (times_ns[i] - place * 10_000_000_000) * 1e-9
-            slope = (knots[place + 1] - knots[place]) / 10.0
-            if summed:
-                value += sums[place] + after_s * (knots[place] + 0.5 * slope * after_s)
-            else:
-                value += knots[place] + slope * after_s
-        out[i] = value
+        out[i] = _deviation(times_ns[i], waves, knots, sums, summed)
     return out
 
 
@@ -98,7 +102,6 @@ class Temperature:
         self._knots = np.zeros(1 if p.wander_k else 0)
         self._sums = self._knots.copy()
         self._blocks = 0
-        self._one = np.zeros(1, dtype=np.int64)
 
     def celsius(self, t_ns: int) -> float:
         """Return the temperature in degrees Celsius."""
@@ -110,8 +113,7 @@ class Temperature:
 
     def deviation_k(self, t_ns: int) -> float:
         """Return how much warmer it is than at time 0."""
-        self._one[0] = t_ns
-        return float(self._at(self._one, summed=False)[0])
+        return self._at_one(t_ns, summed=False)
 
     def deviation_at(self, times_ns: NDArray[np.int64]) -> _Array:
         """Return how much warmer it is than at time 0 at many times."""
@@ -119,12 +121,16 @@ class Temperature:
 
     def warmth_ks(self, t_ns: int) -> float:
         """Return the integral of the deviation since time 0, in kelvin seconds."""
-        self._one[0] = t_ns
-        return float(self._at(self._one, summed=True)[0])
+        return self._at_one(t_ns, summed=True)
 
     def warmth_at(self, times_ns: NDArray[np.int64]) -> _Array:
         """Return the integrals of the deviation since time 0 at many times."""
         return self._at(times_ns, summed=True)
+
+    def _at_one(self, t_ns: int, *, summed: bool) -> float:
+        if self._knots.size:
+            self._extend(t_ns // _GRID_NS + 1)
+        return _deviation(t_ns, self._waves, self._knots, self._sums, summed)
 
     def _at(self, times_ns: NDArray[np.int64], *, summed: bool) -> _Array:
         if self._knots.size and times_ns.size:
@@ -133,9 +139,9 @@ class Temperature:
 
     def _extend(self, place: int) -> None:
         p = self.parameters
-        keep = math.exp(-_GRID_S / p.wander_s)
-        kick = p.wander_k * math.sqrt(1.0 - keep * keep)
         while self._knots.size <= place:
+            keep = math.exp(-_GRID_S / p.wander_s)
+            kick = p.wander_k * math.sqrt(1.0 - keep * keep)
             self._blocks += 1
             key = int(stream_key(*self._seed, self._blocks))
             normals = np.random.Generator(np.random.PCG64(key)).standard_normal(_BLOCK)
