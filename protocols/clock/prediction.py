@@ -8,6 +8,7 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,25 @@ from numba import njit
 from numpy.typing import NDArray
 
 from protocols.clock import kalman
+from protocols.clock.actuator import Actuator
 from protocols.clock.model import PHASE, StateSpace
+from protocols.clock.rehearsal import rehearse
 from protocols.clock.response import closed_loop, filter_response, margins
+from protocols.clock.settings import LoopSettings
 from protocols.clock.spectrum import adev_weights, frequency_grid, tdev_weights
+from protocols.clock.states import State
 from protocols.clock.tuning import Design, Task, clock_density
 from protocols.errors import ParameterError
 
-__all__ = ["Holdover", "Stability", "predicted_holdover", "predicted_stability"]
+__all__ = [
+    "Holdover",
+    "Stability",
+    "predicted_holdover",
+    "predicted_lock_s",
+    "predicted_stability",
+]
+
+_FINE, _SPAN = 1e-15, 10**8  # an actuator that stands in nobody's way
 
 _Curve = NDArray[np.float64]
 
@@ -188,3 +201,51 @@ def _variances(
         done = samples[k]
         found[k] = covariance[PHASE, PHASE]
     return found
+
+
+def predicted_lock_s(
+    task: Task,
+    design: Design,
+    *,
+    phase_s: float = 100e-9,
+    frequency: float = 1e-10,
+    phase_limit_s: float = 5e-9,
+    slew: float = 1e-9,
+    longest_s: float = 3600.0,
+) -> float | None:
+    """Return the time from a warm start to the lock: a loop's run against clocks without noise.
+
+    The loop knows no more than in earnest: its doubt of phase and frequency is that of noisy
+    readings. Noise itself moves the time by some tens of seconds.
+
+    Parameters
+    ----------
+    task : Task
+        The clocks and the readings.
+    design : Design
+        The loop.
+    phase_s, frequency : float
+        Local - reference at the start.
+    phase_limit_s : float
+        What the lock claims.
+    slew : float
+        Largest change of the steering from one command to the next.
+    longest_s : float
+        When to give up.
+
+    Returns
+    -------
+    float or None
+        None if it has not locked by then.
+    """
+    steps = max(math.ceil(longest_s / task.step_s), 1)
+    actuator = Actuator(step=_FINE, lower=-_SPAN, upper=_SPAN, slew=slew)
+    settings = LoopSettings(
+        model=task.model(), actuator=actuator, gains=design.gains, controller=design.controller,
+        dead_steps=task.dead, phase_limit_s=phase_limit_s,
+    )  # fmt: skip
+    seconds = task.step_s * np.arange(steps, dtype=np.float64)
+    free: _Curve = phase_s + frequency * seconds
+    run = rehearse(settings, free, np.zeros(steps))
+    locked = run.states == int(State.LOCKED)
+    return float(seconds[np.argmax(locked)]) if locked.any() else None

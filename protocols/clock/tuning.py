@@ -32,9 +32,13 @@ from protocols.clock.response import (
 from protocols.clock.spectrum import Grid, frequency_grid, phase_density, tdev_weights
 from protocols.errors import ParameterError
 
-__all__ = ["Design", "Task", "clock_density", "octaves", "tune"]
+__all__ = ["SHORT_STEPS", "Design", "Task", "clock_density", "judged", "octaves", "tune"]
 
-_SHORT = (1, 2, 5)  # steps, below the octaves
+SHORT_STEPS = np.array([1, 2, 5], np.int64)
+"""Averaging times below the octaves, in steps."""
+
+_CELLS = 500  # of the grid: the ratios are right to a few parts in 1e4
+_UNSTABLE = 1e3
 _FIRST, _OCTAVES = 10, 11  # steps: 10, 20 ... 10 240
 _EXCESS = 10.0  # what the search pays for a ratio at short times beyond its limit
 _DAMPING = 3.0  # of the PI loop at most, lest its integral forget the frequency
@@ -142,27 +146,14 @@ def tune(
     """
     if not controllers or not set(controllers) <= set(CONTROLLERS):
         raise ParameterError(f"the controllers are {', '.join(CONTROLLERS)}")
-    grid = frequency_grid(task.step_s, 500)
-    filtered = filter_response(task.model(), grid, task.dead)
-    weights = tdev_weights(grid, np.concatenate([np.array(_SHORT), octaves()]))
-    local = weights * clock_density(task.local, grid)
-    reference = weights * (clock_density(task.reference, grid) + 2.0 * task.reading_s**2)
-    best = np.minimum(local.sum(axis=1), reference.sum(axis=1))
-    local, reference = local / best[:, None], reference / best[:, None]
-
-    def ratios(controller: str, gains: Gains) -> NDArray[np.float64]:
-        answer = closed_loop(controller, gains, filtered)
-        squares = reference @ np.abs(answer) ** 2 + local @ np.abs(1.0 - answer) ** 2
-        found: NDArray[np.float64] = np.sqrt(squares)
-        return found
+    judge = _Judge(task)
 
     def cost(place: NDArray[np.float64], controller: str) -> float:
         gains = _gains(controller, place, task.step_s)
         if not is_stable(controller, gains, task.dead, task.step_s):
-            return 1e3
-        found = ratios(controller, gains)
-        excess = max(float(found[: len(_SHORT)].max()) - short_ratio, 0.0)
-        return float(found[len(_SHORT) :].max()) + _EXCESS * excess
+            return _UNSTABLE
+        short, worst = judge(controller, gains)
+        return worst + _EXCESS * max(short - short_ratio, 0.0)
 
     def designs() -> Iterator[tuple[float, Design]]:
         for controller, start, reading in product(controllers, _STARTS, _READINGS):
@@ -175,10 +166,46 @@ def tune(
                 )  # fmt: skip
                 place = found.x
             gains = _rounded(_gains(controller, place, task.step_s))
-            worst = float(ratios(controller, gains)[len(_SHORT) :].max())
-            yield float(found.fun), Design(controller, gains, worst)
+            yield float(found.fun), Design(controller, gains, judge(controller, gains)[1])
 
     return min(designs(), key=lambda pair: pair[0])[1]
+
+
+def judged(task: Task, controller: str, gains: Gains) -> Design:
+    """Return the design with given gains, and its worst ratio.
+
+    Raises
+    ------
+    ParameterError
+        There is no such controller, a gain is out of its range, or the loop is unstable.
+    """
+    if controller not in CONTROLLERS:
+        raise ParameterError(f"the controllers are {', '.join(CONTROLLERS)}")
+    if not (gains.phase > 0.0 and gains.frequency > 0.0 and 0.0 <= gains.reading <= 1.0):
+        raise ParameterError("gains must be above zero, the part of the reading 0 to 1")
+    if not is_stable(controller, gains, task.dead, task.step_s):
+        raise ParameterError("with these gains the loop is unstable")
+    return Design(controller, gains, _Judge(task)(controller, gains)[1])
+
+
+class _Judge:
+    """Gives the largest ratios of a design at short times and over the octaves."""
+
+    def __init__(self, task: Task) -> None:
+        grid = frequency_grid(task.step_s, _CELLS)
+        weights = tdev_weights(grid, np.concatenate([SHORT_STEPS, octaves()]))
+        local = weights * clock_density(task.local, grid)
+        reference = weights * (clock_density(task.reference, grid) + 2.0 * task.reading_s**2)
+        best = np.minimum(local.sum(axis=1), reference.sum(axis=1))[:, None]
+        self._local, self._reference = local / best, reference / best
+        self._filtered = filter_response(task.model(), grid, task.dead)
+
+    def __call__(self, controller: str, gains: Gains) -> tuple[float, float]:
+        answer = closed_loop(controller, gains, self._filtered)
+        squares = self._reference @ np.abs(answer) ** 2 + self._local @ np.abs(1.0 - answer) ** 2
+        ratios = np.sqrt(squares)
+        short = SHORT_STEPS.size
+        return float(ratios[:short].max()), float(ratios[short:].max())
 
 
 def _gains(controller: str, place: NDArray[np.float64], step_s: float) -> Gains:

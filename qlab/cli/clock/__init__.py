@@ -13,6 +13,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "qlab.cli.clock.stability:stability",
         "Work out the stability of recorded phase or frequency.",
     ),
+    "predict": (
+        "qlab.cli.clock.predict:predict",
+        "Predict what a loop would make of two clocks.",
+    ),
 }
 
 
