@@ -10,7 +10,16 @@ import numpy.typing as npt
 from protocols.errors import ParameterError
 from protocols.stability.statistic import Floats
 
-__all__ = ["Quantity", "flattened", "phase_to_frequency", "records", "runs"]
+__all__ = [
+    "Quantity",
+    "check_interval",
+    "flattened",
+    "phase_to_frequency",
+    "records",
+    "records_placed",
+    "runs",
+    "samples",
+]
 
 Quantity = Literal["phase", "frequency"]
 
@@ -19,6 +28,40 @@ def runs(there: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return where each unbroken run of True begins and ends (the place after its last)."""
     edges = np.flatnonzero(np.diff(there, prepend=False, append=False))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def samples(
+    x: npt.ArrayLike, mask: npt.ArrayLike | None, quantity: str
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return a series as an array, and where it has samples that can be used.
+
+    Raises
+    ------
+    ParameterError
+        `x` is not one series of numbers, `mask` has another length, or `quantity` is neither
+        `phase` nor `frequency`.
+    """
+    if quantity not in ("phase", "frequency"):
+        raise ParameterError(f"the input is phase or frequency, not {quantity!r}")
+    try:
+        series: Floats = np.asarray(x, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"the series is not one of numbers: {error}") from error
+    if series.ndim != 1:
+        raise ParameterError(f"the series must have one dimension, not {series.ndim}")
+    there = np.isfinite(series)
+    if mask is not None:
+        masked = np.asarray(mask, np.bool_)
+        if masked.shape != series.shape:
+            raise ParameterError(f"the mask has {masked.size} entries for {series.size} samples")
+        there &= ~masked
+    return series, there
+
+
+def check_interval(tau0_s: float) -> None:
+    """Raise `ParameterError` unless `tau0_s` is a finite time above 0."""
+    if not (np.isfinite(tau0_s) and tau0_s > 0.0):
+        raise ParameterError(f"the sampling interval must be above 0 s, not {tau0_s!r}")
 
 
 def records(
@@ -50,33 +93,27 @@ def records(
         `x` is not one series of numbers, `mask` has another length, `tau0_s` is not
         positive, `quantity` is neither, or no sample is left.
     """
-    if quantity not in ("phase", "frequency"):
-        raise ParameterError(f"the input is phase or frequency, not {quantity!r}")
-    if not (np.isfinite(tau0_s) and tau0_s > 0.0):
-        raise ParameterError(f"the sampling interval must be above 0 s, not {tau0_s!r}")
-    try:
-        series: Floats = np.asarray(x, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"the series is not one of numbers: {error}") from error
-    if series.ndim != 1:
-        raise ParameterError(f"the series must have one dimension, not {series.ndim}")
-    there = np.isfinite(series)
-    if mask is not None:
-        masked = np.asarray(mask, np.bool_)
-        if masked.shape != series.shape:
-            raise ParameterError(f"the mask has {masked.size} entries for {series.size} samples")
-        there &= ~masked
+    return tuple(record for _, record in records_placed(x, tau0_s, quantity=quantity, mask=mask))
+
+
+def records_placed(
+    x: npt.ArrayLike, tau0_s: float, *, quantity: Quantity, mask: npt.ArrayLike | None = None
+) -> tuple[tuple[int, Floats], ...]:
+    """Return `records`, each with the index of the sample of the series that it begins with."""
+    check_interval(tau0_s)
+    series, there = samples(x, mask, quantity)
     used = np.flatnonzero(there)
     if used.size == 0:
         raise ParameterError("the series has no sample that can be used")
     if quantity == "phase":
         if used.size == series.size:
-            return (np.ascontiguousarray(series),)
-        return (np.where(there, series, np.nan)[used[0] : used[-1] + 1],)
-    if used.size == series.size:
-        return (_cumulated(series - series.mean(), tau0_s),)
+            return ((0, np.ascontiguousarray(series)),)
+        whole = np.where(there, series, np.nan)[used[0] : used[-1] + 1]
+        return ((int(used[0]), whole),)
     mean = series[there].mean()
-    return tuple(_cumulated(series[start:stop] - mean, tau0_s) for start, stop in runs(there))
+    return tuple(
+        (start, _cumulated(series[start:stop] - mean, tau0_s)) for start, stop in runs(there)
+    )
 
 
 def _cumulated(frequency: Floats, tau0_s: float) -> Floats:
