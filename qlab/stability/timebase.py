@@ -34,6 +34,12 @@ def looks_like_times(column: Floats) -> bool:
     return bool(2 * np.count_nonzero(np.abs(steps - step) < 0.1 * step) >= steps.size)
 
 
+def _roundest(value: float, doubt: float) -> float:
+    """Return the number of fewest digits that is as near as stamps can tell."""
+    rounded = (float(f"{value:.{digits}g}") for digits in range(1, 17))
+    return next((one for one in rounded if abs(one - value) <= doubt), value)
+
+
 @dataclass
 class Timebase:
     """Turns time stamps into places on a grid.
@@ -58,8 +64,8 @@ class Timebase:
     def of(cls, place: str, first: Floats, rate_hz: float | None) -> Timebase:
         """Find the interval from the first stamps.
 
-        Stamps from 15 000 to 100 000 in steps below a day are modified Julian days; steps
-        of exactly 1 with a given rate are sample numbers; all else are seconds.
+        Stamps from 15 000 to 100 000 in steps below 1 are modified Julian days, all else are
+        seconds.
 
         Raises
         ------
@@ -73,15 +79,11 @@ class Timebase:
                 "column with --time-column; 0 for none"
             )  # fmt: skip
         step = float(np.median(steps))
-        if _MJD[0] < first[0] < _MJD[1] and step < 1.0:
-            unit_s = _DAY_S
-        elif rate_hz is not None and np.all(steps == 1.0):
-            unit_s = 1.0 / rate_hz
-        else:
-            unit_s = 1.0
-        # A mean over what is near the median: stamps are rounded.
-        seen = float(steps[np.abs(steps - step) < 0.25 * step].mean()) * unit_s
-        interval_s = float(f"{seen:.4g}") if rate_hz is None else 1.0 / rate_hz
+        unit_s = _DAY_S if _MJD[0] < first[0] < _MJD[1] and step < 1.0 else 1.0
+        whole = steps[np.abs(steps - step) < 0.25 * step]
+        seen = float(whole.mean()) * unit_s
+        doubt = max(2 * float(np.ptp(whole)) * unit_s / whole.size, 1e-4 * seen)
+        interval_s = _roundest(seen, doubt) if rate_hz is None else 1.0 / rate_hz
         if abs(seen / interval_s - 1.0) > _WRONG_RATE:
             raise UsageError(
                 f"{place}: the time stamps are {seen:.6g} s apart, not {interval_s:.6g} s",
