@@ -107,7 +107,7 @@ def _refused(memory: Record, design: Record, residual: float, sigma_y: float, be
             return True
         memory.refused, memory.elsewhere, memory.steady = int(beyond), 0, 0
     memory.seen, memory.seen_residual = memory.step, residual
-    return memory.refused != 0
+    return bool(memory.refused)
 
 
 @njit(cache=True, nogil=True)

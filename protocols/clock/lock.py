@@ -77,7 +77,7 @@ def follow(
         set_phase(memory, reading_s, variance)
         return 0, 0.0, math.sqrt(variance)
     residual, sigma = innovation(memory.state, memory.covariance, variance, reading_s)
-    cumulate(memory, residual / sigma, design.outlier_sigmas)
+    cumulate(memory, residual / sigma)
     run = run_beyond(memory, design.drift_sigmas)
     if run:
         flags = _SUSPICIOUS
@@ -105,7 +105,7 @@ def follow(
 def _lose(memory: Record, design: Record, flag: int) -> int:
     """Count a reading that is missing or an outlier; give up when there are too many."""
     if flag == _MISSING:
-        cumulate(memory, 0.0, 1.0)
+        cumulate(memory, 0.0)
     memory.lost += 1
     memory.recent = ((memory.recent << 1) | 1) & _RECENT
     if memory.lost >= LOST_IN_A_ROW:

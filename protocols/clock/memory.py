@@ -102,13 +102,12 @@ def new_memory(design: Record, setting: int = 0) -> Record:
     if not design.lower <= setting <= design.upper:
         raise ParameterError(f"the setting {setting} is out of the actuator's range")
     steering = float(design.sign * setting * design.quantum)
-    return _record(
-        _memory_fields(design.prior.size),
-        {
-            "covariance": np.diag(design.prior), "fresh": 1, "old_steps": -1,
-            "square": 1.0, "blocks": _MODEL_BLOCKS, "setting": setting, "before": steering, "after": steering, "integral": steering,
-        },
-    )  # fmt: skip
+    values = {
+        "covariance": np.diag(design.prior), "fresh": 1, "old_steps": -1, "square": 1.0,
+        "blocks": _MODEL_BLOCKS, "setting": setting, "before": steering, "after": steering,
+        "integral": steering,
+    }  # fmt: skip
+    return _record(_memory_fields(design.prior.size), values)
 
 
 def _record(fields: list[tuple[Any, ...]], values: dict[str, Any]) -> Record:

@@ -3,9 +3,11 @@
 A residual over its standard deviation is white with deviation one as long as both clocks
 behave as modelled. One that is far off is an outlier and is not used. A reference that has
 left its course gives runs of one sign: the sum of the last m residuals over sqrt(m) is tested
-for m = 4, 8 ... 1024. If such sums are too large at all times, the clocks are noisier than
-the model has it, and limits and bounds grow by as much. Testing the residual and not the phase keeps a slow wander, which the
+for m = 4, 8 ... 1024. Testing the residual and not the phase keeps a slow wander, which the
 estimator follows, from looking like a fault.
+
+Where such sums are too large at all times, the clocks are noisier than the model has it, and
+limits and bounds grow by as much.
 
 References
 ----------
@@ -32,6 +34,7 @@ __all__ = [
 
 SHORTEST_RUN = 4
 LONGEST_RUN = 1024
+_MOST = 4.0  # deviations that one residual counts for
 _BLOCK = 256
 _MOST_BLOCKS = 64
 _MOST_SQUARE = 9.0
@@ -45,12 +48,12 @@ def forget_residuals(memory: Record) -> None:
 
 
 @njit(cache=True, nogil=True)
-def cumulate(memory: Record, residual: float, limit: float) -> None:
-    """Add a residual, in standard deviations, cut to the limit for outliers.
+def cumulate(memory: Record, residual: float) -> None:
+    """Add a residual, in standard deviations, as four at most: two outliers are no run.
 
     A missing reading is added as zero, so that a sum over m entries is one over m steps.
     """
-    total = memory.sums[memory.summed % SUMS] + min(max(residual, -limit), limit)
+    total = memory.sums[memory.summed % SUMS] + min(max(residual, -_MOST), _MOST)
     memory.summed += 1
     memory.sums[memory.summed % SUMS] = total
     if memory.summed % _BLOCK == 0:
