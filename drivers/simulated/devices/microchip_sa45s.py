@@ -90,7 +90,12 @@ class MicrochipSA45sDevice(LineDevice):
         self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._steering = Steering(own, _STEP)
         self._pulses = PulseDiscipline(
-            own, self.terminals.get("pps_input"), self._steering, _STEP, 1e-9
+            own,
+            self.terminals.get("pps_input"),
+            self._steering,
+            step=_STEP,
+            resolution_s=1e-9,
+            most=2e-8,
         )
         self._mode = 0
         self._tau_s = 100

@@ -92,7 +92,12 @@ class MicrochipSA5xDevice(LineDevice):
         self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._steering = Steering(own, _STEP)
         self._pulses = PulseDiscipline(
-            own, self.terminals.get("pps_input"), self._steering, _STEP, 1e-9
+            own,
+            self.terminals.get("pps_input"),
+            self._steering,
+            step=_STEP,
+            resolution_s=1e-9,
+            most=_TUNING * _STEP,
         )
         self._values = {name: start for name, (*_, start) in _SETTABLE.items()}
         self.memory_writes = 0

@@ -10,7 +10,6 @@ from drivers.simulated.devices.steering import Steering
 __all__ = ["PulseDiscipline"]
 
 _SECOND_NS = 1_000_000_000
-_NEAR_S = 1e-6  # pulses further off than this are not followed
 
 
 class PulseDiscipline:
@@ -29,13 +28,26 @@ class PulseDiscipline:
         One step of it.
     resolution_s : float
         Of the phase meter.
+    most : float
+        Highest fractional frequency that the loop asks for.
+    near_s : float
+        Pulses further off than this are not followed.
     """
 
     def __init__(
-        self, oscillator: Any, reference: Any, steering: Steering, step: float, resolution_s: float
+        self,
+        oscillator: Any,
+        reference: Any,
+        steering: Steering,
+        *,
+        step: float,
+        resolution_s: float,
+        most: float,
+        near_s: float = 1e-6,
     ) -> None:
         self._own, self._reference = oscillator, reference
         self._steering, self._step, self._resolution_s = steering, step, resolution_s
+        self._most, self._near_s = most, near_s
         self._placed_s = 0.0
         self._integral = 0.0
         self._seen_ns = 0
@@ -69,13 +81,16 @@ class PulseDiscipline:
         """Work through the seconds since the last time."""
         for second in range(self._seen_ns // _SECOND_NS + 1, until_ns // _SECOND_NS + 1):
             phase_s = self.phase_s(second * _SECOND_NS)
-            if phase_s is not None and abs(phase_s) <= _NEAR_S:
-                self._integral -= phase_s / tau_s**2
-                wanted = self._integral - 2.0 * phase_s / tau_s
+            if phase_s is not None and abs(phase_s) <= self._near_s:
+                self._integral = self._within(self._integral - phase_s / tau_s**2)
+                wanted = self._within(self._integral - 2.0 * phase_s / tau_s)
                 steps = round(wanted / self._step)
                 self.correction_steps = steps - self._steering.steps
                 self._steering.set(second * _SECOND_NS, steps)
         self._seen_ns = until_ns
+
+    def _within(self, fractional: float) -> float:
+        return max(-self._most, min(fractional, self._most))
 
     def _exact_s(self, t_ns: int) -> float | None:
         if self._reference is None:
