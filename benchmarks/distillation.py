@@ -121,6 +121,7 @@ def measure(case: tuple[str, str, int, int]) -> tuple[dict[str, float], dict[str
     arguments = [sys.executable, "-m", "benchmarks.distillation", "--bob", str(line.port)]
     child = subprocess.Popen([*arguments, "--case", json.dumps(case)], stdout=subprocess.PIPE)
     with line.open():
+        line.trust()
         ours = distil_blocks("alice", line, case)
     out, _ = child.communicate()
     assert child.returncode == 0
@@ -163,6 +164,7 @@ def main() -> None:
         print(table(rows()))
         return
     with connect(f"127.0.0.1:{given.bob}").open() as line:
+        line.trust()
         found = distil_blocks("bob", line, given.case)
     print(json.dumps(found))
 

@@ -49,7 +49,7 @@ def listen(
         If that is no address, or it is taken.
     """
     where = endpoint(address, listening=True)
-    return ListeningLine(Served(where, private), patience or Patience(), check)
+    return ListeningLine(Served(where, private), patience or Patience(), check, private is not None)
 
 
 def connect(
@@ -64,7 +64,9 @@ def connect(
     Parameters and errors are those of `listen`.
     """
     where = endpoint(address)
-    return ConnectingLine(Dialled(where, private), patience or Patience(), check)
+    return ConnectingLine(
+        Dialled(where, private), patience or Patience(), check, private is not None
+    )
 
 
 class ListeningLine(Line):
@@ -72,12 +74,14 @@ class ListeningLine(Line):
 
     _socket: Served
 
-    def __init__(self, socket: Served, patience: Patience, check: Callable[[], None]) -> None:
-        super().__init__(socket, patience, check)
+    def __init__(
+        self, socket: Served, patience: Patience, check: Callable[[], None], trusted: bool
+    ) -> None:
+        super().__init__(socket, patience, check, trusted)
         self._nonce = b""
 
     def _poll(self, seconds: float) -> None:
-        for caller, parts in self._socket.receive(seconds):
+        for caller, parts in self._socket.receive(seconds, self._most):
             if self._session and caller == self._socket.peer:
                 self._take(parts)
             else:
@@ -131,8 +135,10 @@ class ConnectingLine(Line):
 
     _socket: Dialled
 
-    def __init__(self, socket: Dialled, patience: Patience, check: Callable[[], None]) -> None:
-        super().__init__(socket, patience, check)
+    def __init__(
+        self, socket: Dialled, patience: Patience, check: Callable[[], None], trusted: bool
+    ) -> None:
+        super().__init__(socket, patience, check, trusted)
         self._nonce = secrets.token_bytes(16)
         self._attempt = 0
         self._dialled_at = -_ATTEMPT_S
@@ -141,7 +147,7 @@ class ConnectingLine(Line):
         now = time.monotonic()
         if not self._up and now - self._dialled_at >= _ATTEMPT_S:
             self._dial(now)
-        parts_list, broken = self._socket.receive(seconds)
+        parts_list, broken = self._socket.receive(seconds, self._most)
         for parts in parts_list:
             if self._up:
                 self._take(parts)

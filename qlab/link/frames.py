@@ -3,7 +3,8 @@
 A ZeroMQ message is one envelope, in MessagePack, and behind a `Data` envelope the body.
 Every connection is an *epoch* of the session. Within one, TCP loses and reorders nothing,
 so numbers must come without a gap; at the start of the next each side says how many
-bodies it has, and the other goes on from there.
+pieces it has, and the other goes on from there. A body longer than a piece travels as
+several, each with an envelope of its own, so that no frame is ever large.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from qlab.link.errors import TamperedError
 __all__ = [
     "LARGEST_BODY",
     "LARGEST_ENVELOPE",
+    "LARGEST_PIECE",
     "VERSION",
     "Ack",
     "Close",
@@ -31,9 +33,11 @@ __all__ = [
     "encode",
 ]
 
-VERSION = 1
+VERSION = 2
 #: Bytes of the largest body: the packets of a distillation are at most 2**29.
 LARGEST_BODY = (1 << 29) + 64
+#: Bytes of the largest piece of a body: what anybody can make a socket hold at a time.
+LARGEST_PIECE = 1 << 18
 LARGEST_ENVELOPE = 1024
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
@@ -61,7 +65,7 @@ class Welcome(Envelope, frozen=True, tag="welcome"):
 
 
 class Resume(Envelope, frozen=True, tag="resume"):
-    """The connecting side goes on after a lost connection; it has `received` bodies."""
+    """The connecting side goes on after a lost connection; it has `received` pieces."""
 
     session: _Session
     epoch: _Count
@@ -83,16 +87,17 @@ class Refusal(Envelope, frozen=True, tag="refusal"):
 
 
 class Data(Envelope, frozen=True, tag="data"):
-    """A body follows, number `sequence` of its direction."""
+    """A piece of a body follows, number `sequence` of its direction; `more` of it may come."""
 
     session: _Session
     epoch: _Count
     received: _Count
     sequence: _Count
+    more: bool
 
 
 class Ack(Envelope, frozen=True, tag="ack"):
-    """So many bodies have been received; also a sign of life."""
+    """So many pieces have been received; also a sign of life."""
 
     session: _Session
     epoch: _Count

@@ -145,6 +145,7 @@ def meeting(
         with make(other.address, patience=other.patience, check=check) as line:
             line.open()
             met = meet(line, pair, store, simulated=simulated, terms=terms)
+            line.trust()
             yield LivePeer(line, tap, other, met, pair)
 
 

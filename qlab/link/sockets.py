@@ -9,17 +9,21 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from qlab.errors import QlabError, UsageError
-from qlab.link.frames import LARGEST_BODY
+from qlab.link.frames import LARGEST_PIECE
 
-__all__ = ["Dialled", "Private", "Served"]
+__all__ = ["QUEUE", "Dialled", "Private", "Served"]
 
+Part = bytes | memoryview
 #: More parts than any envelope has; the rest of a longer message is dropped.
 _MOST_PARTS = 4
 _LINGER_MS = 1000
 #: ZeroMQ's own signs of life, which go on while a party computes.
 _HEARTBEAT_MS, _SILENCE_MS = 2_000, 15_000
-#: Messages that wait in a connection's queue, and those taken from all of them at a time.
-_QUEUE, _AT_ONCE = 8, 16
+#: A new connection is ours to begin. With -1, which forbids ZeroMQ to, it drops what came
+#: before the old one ended and was not read yet.
+_NEVER_MS = 1 << 30
+#: Messages that wait in a connection's queue.
+QUEUE = 8
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,9 @@ class _Socket:
         socket = self._context.socket(kind)
         for option, value in (
             (zmq.LINGER, 0),
-            (zmq.MAXMSGSIZE, LARGEST_BODY),
+            (zmq.MAXMSGSIZE, LARGEST_PIECE),
             (zmq.SNDHWM, 0),  # a line has its own window
-            (zmq.RCVHWM, _QUEUE),
+            (zmq.RCVHWM, QUEUE),
             (zmq.HEARTBEAT_IVL, _HEARTBEAT_MS),
             (zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS),
             (zmq.IPV6, int("[" in self._endpoint)),
@@ -106,11 +110,11 @@ class Served(_Socket):
         endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         return int(endpoint.rpartition(":")[2])
 
-    def receive(self, seconds: float) -> list[tuple[bytes, list[bytes]]]:
-        """Wait for messages; return those that are there, a few at a time, with their callers."""
+    def receive(self, seconds: float, most: int) -> list[tuple[bytes, list[bytes]]]:
+        """Wait for messages; return those that are there, at `most` so many, with their callers."""
         found = []
         if self._socket.poll(round(seconds * 1000)):
-            for _ in range(_AT_ONCE):
+            for _ in range(most):
                 parts = _message(self._socket)
                 if not parts:
                     break
@@ -118,11 +122,11 @@ class Served(_Socket):
                     found.append((parts[0], parts[1:]))
         return found
 
-    def send(self, parts: Sequence[bytes]) -> bool:
+    def send(self, parts: Sequence[Part]) -> bool:
         """Send to the other party; False if its connection is gone."""
         return self.send_to(self.peer, *parts)
 
-    def send_to(self, caller: bytes, *parts: bytes) -> bool:
+    def send_to(self, caller: bytes, *parts: Part) -> bool:
         """Send to a caller; False if its connection is gone."""
         try:
             self._socket.send_multipart([caller, *parts], zmq.NOBLOCK, copy=_is_small(parts))
@@ -160,13 +164,16 @@ class Dialled(_Socket):
             socket.setsockopt(zmq.CURVE_SERVERKEY, self._private.public)
             socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
-        socket.setsockopt(zmq.RECONNECT_IVL, -1)  # a new connection is ours to begin
+        socket.setsockopt(zmq.RECONNECT_IVL, _NEVER_MS)
         self._monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
         socket.connect(self._endpoint)
         self._socket = socket
 
-    def receive(self, seconds: float) -> tuple[list[list[bytes]], bool]:
-        """Wait for messages; return all that are there, and whether there is no connection."""
+    def receive(self, seconds: float, most: int) -> tuple[list[list[bytes]], bool]:
+        """Wait for messages; return at `most` so many, and whether there is no connection.
+
+        If there is none, all that it left behind is returned.
+        """
         if self._socket is None or self._monitor is None:
             return [], False
         poller = zmq.Poller()
@@ -178,11 +185,11 @@ class Dialled(_Socket):
             recv_monitor_message(self._monitor)
             broken = True
         found: list[list[bytes]] = []
-        while (len(found) < _AT_ONCE or broken) and (parts := _message(self._socket)):
+        while (len(found) < most or broken) and (parts := _message(self._socket)):
             found.append(parts)
         return found, broken
 
-    def send(self, parts: Sequence[bytes]) -> bool:
+    def send(self, parts: Sequence[Part]) -> bool:
         """Send; False if the connection is gone."""
         assert self._socket is not None
         try:
@@ -206,7 +213,7 @@ class Dialled(_Socket):
             self._socket = self._monitor = None
 
 
-def _is_small(parts: Sequence[bytes]) -> bool:
+def _is_small(parts: Sequence[Part]) -> bool:
     return sum(map(len, parts)) < 1 << 16
 
 

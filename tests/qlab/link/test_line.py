@@ -107,6 +107,7 @@ def test_many_and_large_ones():
     large = os.urandom(5_000_000)
 
     def talk(line, first):
+        line.trust()
         if first:
             for number in range(300):
                 line.send(b"%d" % number)
@@ -232,8 +233,9 @@ def nth_data(at, change):
     return act
 
 
-@pytest.mark.parametrize("at", some_of(range(2 * ROUNDS - 1), every=3))
+@pytest.mark.parametrize("at", [*some_of(range(2 * ROUNDS - 1), every=3), 2 * ROUNDS - 1])
 def test_a_repeated_message(at):
+    """The very last one, too: each side hears the other out to its last word."""
     both = through(nth_data(at, lambda message: [message, message]))
     assert any(isinstance(error, TamperedError) for error in both.errors)
     for error in both.errors:
@@ -318,7 +320,7 @@ def test_every_envelope_comes_back():
         frames.Resume(session, 1, 2),
         frames.Resumed(session, 1, 2),
         frames.Refusal("no"),
-        frames.Data(session, 1, 2, 3),
+        frames.Data(session, 1, 2, 3, True),
         frames.Ack(session, 0, 2**62 - 1),
         frames.Close(session, 0, 1, "why", True),
     ):
@@ -334,6 +336,7 @@ def test_more_than_anybody_waits_for(monkeypatch, limit):
     monkeypatch.setattr(line_module, "WINDOW_BYTES", 2_000)
 
     def talk(line, first):
+        line.trust()
         for _ in range(200):
             line.send(bytes(100))
         return line.receive()
@@ -341,6 +344,92 @@ def test_more_than_anybody_waits_for(monkeypatch, limit):
     both = through(honest, talk)
     assert any(isinstance(error, TamperedError) for error in both.errors)
     assert both.heard == [None, None]
+
+
+def test_nobody_unproven_sends_a_long_body():
+    """Four pieces are enough for a greeting; a stranger fills no memory."""
+    most = 4 * frames.LARGEST_PIECE
+
+    def talk(line, first):
+        if first:
+            line.send(bytes(most))
+            assert line.receive() == b"proven"
+            line.trust()
+            line.send(bytes(20 * most))
+            return line.receive()
+        got = line.receive()
+        line.send(b"proven")
+        if len(got) == most:
+            line.trust()
+        return len(line.receive())
+
+    def distrustful(line, first):
+        if first:
+            line.send(bytes(20 * most))
+        return line.receive()
+
+    def ended(line, first):
+        length = talk(line, first)
+        if not first:
+            line.send(b"%d" % length)
+        return length
+
+    assert through(honest, ended).heard == [b"%d" % (20 * most), 20 * most]
+    both = through(honest, distrustful)
+    assert isinstance(both.errors[1], TamperedError)
+    assert both.heard == [None, None]
+
+
+def test_what_comes_behind_a_proof_is_not_taken_before_it_counts():
+    """The other side may trust first and go on at once with a long body."""
+    long = 20 * frames.LARGEST_PIECE
+
+    def talk(line, first):
+        if first:
+            line.send(b"proof")
+            line.send(bytes(long))
+            return line.receive()
+        assert line.receive() == b"proof"
+        time.sleep(0.3)
+        line.trust()
+        line.send(b"%d" % len(line.receive()))
+        return b""
+
+    assert through(honest, talk).heard == [b"%d" % long, b""]
+
+
+def test_a_frame_that_is_too_large_ends_its_connection():
+    """A stranger's socket takes no more than a piece at a time, whoever it says it is."""
+    listening = listen("0", patience=QUICK)
+    context = zmq.Context()
+    stranger = context.socket(zmq.DEALER)
+    stranger.connect(f"tcp://127.0.0.1:{listening.port}")
+    stranger.send(bytes(frames.LARGEST_PIECE))
+    assert len(listening._socket.receive(5.0, 16)) == 1
+    stranger.send(bytes(frames.LARGEST_PIECE + 1))
+    assert listening._socket.receive(0.5, 16) == []
+    stranger.close(0)
+    context.term()
+    listening.close()
+
+
+def test_a_piece_cut_short_ends_the_session():
+    session = []
+
+    def act(sender, number, message):
+        if is_data(message) and not session:
+            session.append(number)
+            head = 2 + message[1]
+            envelope = frames.decode(message[2:head])
+            more = frames.Data(
+                envelope.session, envelope.epoch, envelope.received, envelope.sequence, True
+            )
+            changed = frames.encode(more)
+            return [bytes([message[0], len(changed)]) + changed + message[head:]]
+        return [message]
+
+    both = through(act)
+    assert any(isinstance(error, TamperedError) for error in both.errors)
 
 
 def test_few_messages_are_taken_at_a_time():
@@ -352,7 +441,7 @@ def test_few_messages_are_taken_at_a_time():
         stranger.send(b"garbage")
     counts = []
     while sum(counts) < 200:
-        counts.append(len(listening._socket.receive(5.0)))
+        counts.append(len(listening._socket.receive(5.0, 16)))
     stranger.close(0)
     context.term()
     listening.close()
