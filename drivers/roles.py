@@ -240,11 +240,14 @@ class IntervalCounter(Protocol):
     the same second.
     """
 
-    def prepare_intervals(self, start: int = 1, stop: int = 2) -> None:
-        """Set up for intervals from channel `start` to channel `stop`."""
+    def prepare_intervals(self, start: int = 1, stop: int = 2, within_s: float = 2.5) -> None:
+        """Set up for intervals from channel `start` to channel `stop`.
+
+        One that has not come `within_s` after it is asked for is missing.
+        """
 
     def begin_interval(self) -> None:
         """Wait for the next pulse, in the background."""
 
-    def interval_s(self, within_s: float) -> float:
-        """Return the interval; nan if it has not come `within_s` from now."""
+    def interval_s(self) -> float:
+        """Return the interval; nan if it is missing."""

@@ -214,13 +214,15 @@ class Keysight53230A(Instrument):
         self._sample(1)
         return float(self._read(1, 2.0)[0])
 
-    def prepare_intervals(self, start: int = 1, stop: int = 2) -> None:
+    def prepare_intervals(self, start: int = 1, stop: int = 2, within_s: float = 2.5) -> None:
         """Set up for one time interval after another; see `begin_interval`.
 
-        Slow signals (a 1PPS) need fixed thresholds: see `Input.auto_level`.
+        Slow signals (a 1PPS) need fixed thresholds: see `Input.auto_level`. Until another
+        kind of measurement is made, `within_s` is the patience for every answer.
         """
         self._configure("TINT", (start,) if start == stop else (start, stop))
         self._sample(1)
+        self.link.transport.timeout_s = within_s
 
     def begin_interval(self) -> None:
         """Wait for the next pulse of the start channel, in the background.
@@ -230,24 +232,23 @@ class Keysight53230A(Instrument):
         """
         self.link.write(b"INIT")
 
-    def interval_s(self, within_s: float = 2.5) -> float:
+    def interval_s(self) -> float:
         """Return the interval that `begin_interval` waits for.
 
-        nan if it has not come `within_s` from now: then a pulse is missing, and the
-        counter has been stopped.
+        nan if it has not come within the time that was prepared for: then a pulse is
+        missing, and the counter has been stopped.
 
         Raises
         ------
         UnexpectedReplyError
             If the answer is no reading.
         """
-        with self.link.patience(within_s - self.line.timeout_s):
-            try:
-                reply = self.link.query_once(b"FETC?")
-            except ResponseTimeoutError:
-                self._stop()
-                return math.nan
-        return float(self._readings("FETC?", reply, 1)[0])
+        try:
+            reply = self.link.query_once(b"FETC?")
+        except ResponseTimeoutError:
+            self._stop()
+            return math.nan
+        return self._readings("FETC?", reply, 1)[0]
 
     def start_gates(self, gate_s: float, channel: int = 1, count: int = 1_000_000) -> None:
         """Start a series of gates, which the counter runs through by itself.
@@ -271,7 +272,7 @@ class Keysight53230A(Instrument):
         reply = self.link.query_block(b"R?").decode("ascii", "replace")  # R? forgets what it gave
         if not reply:
             return []
-        readings = self._readings("R?", reply, reply.count(",") + 1).tolist()
+        readings = self._readings("R?", reply, reply.count(",") + 1)
         first, self._gates = self._gates, self._gates + len(readings)
         return [Gate((first + k) * self._gate_s, each) for k, each in enumerate(readings)]
 
@@ -316,7 +317,7 @@ class Keysight53230A(Instrument):
                 error.remedy = "check the signal, its level and its coupling"
                 raise
         readings = self._readings("READ?", reply, count)
-        if count == 1 and np.isnan(readings[0]):
+        if count == 1 and math.isnan(readings[0]):
             raise InstrumentFaultError(
                 "there is no signal to measure",
                 command="READ?",
@@ -325,26 +326,23 @@ class Keysight53230A(Instrument):
                 address=self.address,
                 remedy="check the signal, its level and its coupling",
             )
-        return readings
+        return np.array(readings)
 
     def _stop(self) -> None:
         """End a measurement that does not come to an end."""
         self.link.transport.clear()
         self.link.write(b"ABOR;*CLS")
 
-    def _readings(self, query: str, reply: str, count: int) -> NDArray[np.float64]:
+    def _readings(self, query: str, reply: str, count: int) -> list[float]:
         """Return the readings of a reply; nan for those that the counter gave up."""
-        import numpy as np
-
         try:
-            readings = np.array([float(field) for field in reply.split(",")])
+            readings = [float(field) for field in reply.split(",")]
         except ValueError:
-            readings = np.empty(0)
-        if readings.size != count:
+            readings = []
+        if len(readings) != count:
             raise UnexpectedReplyError(
                 f"{query!r} was answered by {reply[:60]!r}",
                 instrument=self.name,
                 address=self.address,
             )
-        readings[readings > _NOT_A_NUMBER * 0.999] = np.nan
-        return readings
+        return [math.nan if each > _NOT_A_NUMBER * 0.999 else each for each in readings]

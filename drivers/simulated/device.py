@@ -215,6 +215,10 @@ class Device:
             self._advanced_ns = t_ns
             self.advance(t_ns)
 
+    def give_up(self) -> None:
+        """Be free for the next message at once: nobody waits for the present one."""
+        self._busy_ns = min(self._busy_ns, self.time.now_ns())
+
     def exchange(self, session: Session, message: bytes, arrival_ns: int) -> None:
         """Execute one whole message, as the fault switches let it."""
         t_ns = arrival_ns if arrival_ns > self._busy_ns else self._busy_ns

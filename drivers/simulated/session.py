@@ -232,6 +232,7 @@ class Session:
             raise SessionLost
         self.input.clear()
         self.drop_output()
+        self.device.give_up()
         self.device.cleared(self)
 
     def trigger(self) -> None:

@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 from drivers.simulated.plant.clock_fibre import ClockFibre, ClockFibreParameters
 from drivers.simulated.plant.figures import OscillatorParameters
 from drivers.simulated.plant.oscillators import NoisyOscillator
-from drivers.simulated.plant.signals import (
-    ArrivingSignal,
-    Fault,
-    FaultySignal,
-    Pulses,
-    SteeredSignal,
-)
+from drivers.simulated.plant.signals import ArrivingSignal, Fault, Pulses, Signal, with_faults
 from drivers.simulated.plant.temperatures import Temperature, TemperatureParameters
 from drivers.simulated.time import BenchTime
 
@@ -133,7 +127,7 @@ class Site:
         self,
         parameters: SiteParameters,
         seed: tuple[int, ...],
-        reference: FaultySignal,
+        reference: Signal,
         reference_pps: Pulses,
         faults: tuple[Fault, ...],
     ) -> None:
@@ -143,10 +137,10 @@ class Site:
         self.fibre = ClockFibre(p.fibre, (*seed, 3))
         self.pps = Pulses(self.local, p.pulses_late_s)
         there, back = self.fibre.way(back=False), self.fibre.way(back=True)
-        self.delivered = FaultySignal(ArrivingSignal(reference, there), faults)
-        self.delivered_pps = FaultySignal(ArrivingSignal(reference_pps, there), faults)
-        self.returned = FaultySignal(ArrivingSignal(self.local, back), faults)
-        self.returned_pps = FaultySignal(ArrivingSignal(self.pps, back), faults)
+        self.delivered = with_faults(ArrivingSignal(reference, there), faults)
+        self.delivered_pps = with_faults(ArrivingSignal(reference_pps, there), faults)
+        self.returned = with_faults(ArrivingSignal(self.local, back), faults)
+        self.returned_pps = with_faults(ArrivingSignal(self.pps, back), faults)
 
 
 class ClockPlant:
@@ -181,7 +175,7 @@ class ClockPlant:
         self.parameters = parameters
         hall = Temperature(parameters.reference_temperature, (seed, 30))
         oscillator = NoisyOscillator(parameters.reference, (seed, 31), hall)
-        self.reference = SteeredSignal(oscillator, _faults_of(parameters, None))
+        self.reference = with_faults(oscillator, _faults_of(parameters, None))
         self.reference_pps = Pulses(self.reference)
         self.sites = [
             Site(
@@ -197,13 +191,17 @@ class ClockPlant:
     def truth(self, times_ns: NDArray[np.int64], site: int = 0) -> ClockTruth:
         """Return what is really the case at a site at many times."""
         here = self.sites[site]
+        healthy = np.ones(times_ns.size, dtype=np.bool_)
+        for fault in self.parameters.faults:
+            if fault.site in (None, site):
+                healthy &= ~fault.lasts_at(times_ns)
         return ClockTruth(
             times_ns,
             here.local.phase_at(times_ns),
             here.local.free_phase_at(times_ns),
             here.delivered.phase_at(times_ns) + here.fibre.forward_s,
             self.reference.phase_at(times_ns),
-            self.reference.healthy_at(times_ns) & here.delivered.healthy_at(times_ns),
+            healthy,
             here.temperature.celsius_at(times_ns),
         )
 

@@ -210,9 +210,7 @@ def _walked(
 
 
 @kernel
-def _bridged(
-    left: float, right: float, part: float, second: int, key: int, spread: float
-) -> float:
+def _bridged(left: float, right: float, part: float, second: int, key: int, spread: float) -> float:
     """Return the phase at a part of a second, between those at its ends.
 
     It is a Brownian bridge of `spread`, halved again and again (Levy's construction),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers.simulated.plant.clock_fibre import Way
 from drivers.simulated.plant.oscillators import NoisyOscillator
 
-__all__ = ["ArrivingSignal", "Fault", "FaultySignal", "Pulses", "Signal"]
+__all__ = ["ArrivingSignal", "Fault", "Pulses", "Signal", "with_faults"]
 
 _Array = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ class Fault:
 
 
 class FaultySignal:
-    """A signal to which faults happen; without any it is as it was."""
+    """A signal to which faults happen."""
 
     def __init__(self, signal: Signal, faults: tuple[Fault, ...]) -> None:
         self._signal = signal
@@ -109,21 +109,23 @@ class FaultySignal:
             phase = phase + fault.phase_at(times_ns)
         return phase
 
-    def healthy_at(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return when no drift and no absence is under way."""
-        healthy = np.ones(times_ns.size, dtype=np.bool_)
-        for fault in self._faults:
-            healthy &= ~fault.lasts_at(times_ns)
-        return healthy
 
-
-class SteeredSignal(FaultySignal):
-    """An oscillator with faults that can still be steered."""
+class FaultyOscillator(FaultySignal):
+    """An oscillator to which faults happen, and which can still be steered."""
 
     def __init__(self, oscillator: NoisyOscillator, faults: tuple[Fault, ...]) -> None:
         super().__init__(oscillator, faults)
         self.steer = oscillator.steer
         self.on_steer = oscillator.on_steer
+
+
+def with_faults(signal: Signal, faults: tuple[Fault, ...]) -> Signal:
+    """Return a signal to which `faults` happen: itself, if there are none."""
+    if not faults:
+        return signal
+    if isinstance(signal, NoisyOscillator):
+        return FaultyOscillator(signal, faults)
+    return FaultySignal(signal, faults)
 
 
 class ArrivingSignal:
@@ -181,6 +183,8 @@ class Pulses:
 
     def late_s(self, t_ns: int) -> float:
         """Return how late its pulses come after the signal's own seconds."""
+        if self._from_ns[-1] <= t_ns:
+            return self._late_s[-1]
         return self._late_s[max(bisect_right(self._from_ns, t_ns) - 1, 0)]
 
     def place(self, t_ns: int, late_s: float) -> None:
