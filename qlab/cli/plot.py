@@ -20,7 +20,7 @@ from qlab.cli.output import emit, json_option
 @click.option("--force", is_flag=True, help="Replace an existing picture.")
 @json_option
 def plot(file: Path, output: Path | None, force: bool, as_json: bool) -> None:
-    """Draw a run's results: yield, error rates, arrival times, rates."""
+    """Draw a run's results."""
     from qlab.errors import UsageError
     from qlab.plots import plot_run
 

@@ -24,13 +24,16 @@ def replay(file: Path, from_data: bool, as_json: bool) -> None:
     Exit codes: 0 matched, 6 diverged, 8 damaged file.
     """
     from qlab.errors import ExitCode
+    from qlab.experiments.interface import summary
     from qlab.replay import reanalyse_run, replay_run
-    from qlab.report import bb84_summary
+    from qlab.runfile.reader import RunFile
 
     if from_data:
+        with RunFile.open(file) as run:
+            written = summary(run.experiment)
         with run_progress() as progress:
             results = reanalyse_run(file, progress)
-        emit("qlab.replay.from_data/1", results, lambda: bb84_summary(results), as_json)
+        emit("qlab.replay.from_data/1", results, lambda: written(results), as_json)
         return
     with run_progress() as progress:
         report = replay_run(file, progress)

@@ -1,6 +1,34 @@
 """Experiments: instruments and protocols in, a run file out."""
 
-__all__ = ["EXPERIMENTS"]
+from dataclasses import dataclass
 
-#: Where each experiment is; a table of the same name in the station file sets it up.
-EXPERIMENTS = {"bb84": "qlab.experiments.bb84.planning:planned_bb84"}
+__all__ = ["EXPERIMENTS", "Entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the parts of an experiment are, each as ``module:name``.
+
+    Attributes
+    ----------
+    planner : str
+        Sets up a run; see `qlab.experiments.interface.Planner`.
+    summary : str
+        ``summary(results) -> str``: the results as text for a person.
+    picture : str
+        ``draw(run, results, figure)``: draws a recorded run.
+    """
+
+    planner: str
+    summary: str
+    picture: str
+
+
+#: By name; a table of the same name in the station file sets an experiment up.
+EXPERIMENTS = {
+    "bb84": Entry(
+        "qlab.experiments.bb84.planning:planned_bb84",
+        "qlab.experiments.bb84.summary:summary",
+        "qlab.experiments.bb84.picture:draw",
+    ),
+}

@@ -7,16 +7,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qlab.errors import UsageError
-from qlab.experiments import EXPERIMENTS
+from qlab.experiments import EXPERIMENTS, Entry
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from qlab.context import RunContext
+    from qlab.runfile.reader import RunFile
     from qlab.runfile.schema import DatasetSpec
     from qlab.station import StationFile
 
-__all__ = ["Experiment", "Planner", "RecordedData", "experiment"]
+__all__ = [
+    "Experiment",
+    "Picture",
+    "Planner",
+    "RecordedData",
+    "Summary",
+    "experiment",
+    "picture",
+    "summary",
+]
 
 
 class RecordedData(Protocol):
@@ -66,6 +77,14 @@ Planner = Callable[["StationFile", Mapping[str, Any]], Experiment]
 """Sets an experiment up for one run, with options that replace those of the station."""
 
 
+Summary = Callable[[Mapping[str, Any]], str]
+"""Writes the results of a run as text for a person."""
+
+Picture = Callable[["RunFile", Mapping[str, Any], "Figure"], None]
+"""Draws a recorded run into an empty figure; KeyError if its results are not what they are
+after a complete run."""
+
+
 def experiment(name: str) -> Planner:
     """Return what sets up the experiment called `name`.
 
@@ -74,13 +93,31 @@ def experiment(name: str) -> Planner:
     UsageError
         If there is none.
     """
+    planner: Planner = _load(_entry(name).planner)
+    return planner
+
+
+def summary(name: str) -> Summary:
+    """Return what writes the results of the experiment called `name`; see `experiment`."""
+    writes: Summary = _load(_entry(name).summary)
+    return writes
+
+
+def picture(name: str) -> Picture:
+    """Return what draws the experiment called `name`; see `experiment`."""
+    draws: Picture = _load(_entry(name).picture)
+    return draws
+
+
+def _entry(name: str) -> Entry:
     try:
-        module, _, attribute = EXPERIMENTS[name].partition(":")
+        return EXPERIMENTS[name]
     except KeyError:
         raise UsageError(
             f"there is no experiment {name!r}", remedy=f"known are {', '.join(EXPERIMENTS)}"
         ) from None
-    found: Callable[[StationFile, Mapping[str, Any]], Experiment] = getattr(
-        import_module(module), attribute
-    )
-    return found
+
+
+def _load(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)

@@ -13,7 +13,6 @@ from importlib import resources
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
-from drivers.simulated.plants import PLANTS
 from qlab.errors import StationError
 from qlab.experiments import EXPERIMENTS
 from qlab.station.entries import (
@@ -298,6 +297,8 @@ def _simulation(
     if "simulation" not in document:
         return None
     top: Path = ("simulation",)
+    from drivers.simulated.plants import PLANTS
+
     table = read_dataclass(source, top, document["simulation"], _SimulationTable)
     parameters = dict(table.plant)
     kind = parameters.pop("kind", "link")

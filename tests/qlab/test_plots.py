@@ -101,5 +101,5 @@ def test_a_picture_that_cannot_be_written(run_path, tmp_path):
 
 def test_a_title_is_no_formula(run_path, tmp_path, monkeypatch):
     """The run's name comes from the file."""
-    monkeypatch.setattr("qlab.plots._title", lambda *_: r"$\nonsense{")
+    monkeypatch.setattr("qlab.experiments.bb84.picture._title", lambda *_: r"$\nonsense{")
     plot_run(run_path, tmp_path / "run.png")

@@ -27,7 +27,7 @@ ACQUIRING = "qlab.experiments.bb84.acquisition.Acquisition._play:after:2"
 DISTILLING = "qlab.experiments.bb84.experiment.Bb84._distil:before:1"
 #: Where a signal is too early for a file, where it is heard, and where it is too late.
 EARLY = {
-    "while commands are loaded": "qlab.cli.run.run_progress:before:1:SIGINT",
+    "while commands are loaded": "qlab.cli.run.bb84.run_progress:before:1:SIGINT",
     "while the bench is built": "qlab.station.simulation.build_bench:before:1:stop",
     "just before the file": "qlab.runner.provenance:before:1:SIGINT",
 }

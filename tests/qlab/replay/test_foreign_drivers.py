@@ -27,7 +27,7 @@ from drivers.simulated.time import VirtualTime
 from drivers.simulated.visa_library import SimulatedVisaLibrary
 from qlab.context import AbortFlag, RunAbortedError, Tap
 from qlab.errors import UsageError
-from qlab.experiments import EXPERIMENTS
+from qlab.experiments import EXPERIMENTS, Entry
 from qlab.keystore import KeyStore
 from qlab.replay import DivergenceError, JournalEndError, reanalyse_run, replay_run
 from qlab.replay.visa_library import ReplayVisaLibrary
@@ -108,7 +108,7 @@ def recorded(tmp_path_factory):
     keys = KeyStore(folder / "keys")
     path = folder / "run.h5"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXPERIMENTS, "waveforms", f"{__name__}:Waveforms")
+        patch.setitem(EXPERIMENTS, "waveforms", Entry(f"{__name__}:Waveforms", "", ""))
         outcome = run_experiment("waveforms", load_station(), path, seed=3, key_store=keys)
         assert outcome.error is None
         yield path, outcome.results

@@ -1,4 +1,4 @@
-"""`qlab run`: experiments on a station."""
+"""`qlab run bb84`: a key over a quantum link."""
 
 from __future__ import annotations
 
@@ -9,35 +9,19 @@ import click
 
 from qlab.cli.output import emit, json_option
 from qlab.cli.progress import run_progress
+from qlab.cli.run.common import raise_if_ended_early, run_file_path, run_options
 
 if TYPE_CHECKING:
     from qlab.link.peer import OtherParty
-    from qlab.runner import Outcome
 
 
-@click.group()
-def run() -> None:
-    """Run an experiment and record it."""
-
-
-@run.command()
-@click.option(
-    "--station",
-    type=click.Path(path_type=Path),
-    help="Station file; the packaged simulated bench if not given.",
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Repeat a simulated run exactly.")
+@click.command()
+@run_options("simulated bench")
 @click.option(
     "--duration",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="S",
     help="Seconds of light; the station's number of pulses if not given.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Run file; bb84-TIME.h5 if not given. Never overwritten.",
 )
 @click.option(
     "--keys",
@@ -83,16 +67,14 @@ def bb84(
     Exit codes: 0 a key was made, 7 no key can be given, 3 an instrument failed,
     4 a limit, 5 or 130 stopped with outputs safe.
     """
-    from datetime import UTC, datetime
-
     from qlab.errors import InsecureRunError
+    from qlab.experiments.bb84.summary import summary
     from qlab.keystore import KeyStore
-    from qlab.report import bb84_summary
     from qlab.runner import run_experiment
     from qlab.station import load_station
 
     other = _other(role, listen, connect, pair, patience)
-    path = output or Path(f"bb84-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.h5")
+    path = run_file_path(output, "bb84")
     overrides: dict[str, Any] = {} if duration is None else {"duration_s": duration}
     with run_progress() as progress:
         outcome = run_experiment(
@@ -105,13 +87,9 @@ def bb84(
             key_store=KeyStore(keys),
             other=other,
         )
-    if outcome.error is not None:
-        _report_end(outcome, path)
-        if outcome.unsafe is not None:
-            raise outcome.unsafe from outcome.error
-        raise outcome.error
+    raise_if_ended_early(outcome, path)
     results = {"run_file": str(path), **outcome.results}
-    emit("qlab.run.bb84/1", results, lambda: bb84_summary(results), as_json)
+    emit("qlab.run.bb84/1", results, lambda: summary(results), as_json)
     if outcome.unsafe is not None:
         raise outcome.unsafe
     if results["no_key"]:
@@ -143,18 +121,3 @@ def _other(
     from qlab.link.peer import OtherParty
 
     return OtherParty(role, address, listen is not None, pair, Patience(lost_s=patience))
-
-
-def _report_end(outcome: Outcome, path: Path) -> None:
-    """Say where the file of a run that ended early is, and how its outputs are."""
-    from qlab.errors import one_line
-
-    click.echo(f"run file: {path} ({outcome.status.value})", err=True)
-    if outcome.unsafe is not None:
-        assert outcome.error is not None
-        state = one_line(outcome.error)
-    elif outcome.results["safe_state"]:
-        state = "all outputs are in their safe state"
-    else:
-        state = "the station has no [safe] steps: outputs are as they were"
-    click.echo(state, err=True)

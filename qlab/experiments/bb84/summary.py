@@ -1,14 +1,14 @@
-"""A run's results as text for a person."""
+"""The results of a BB84 run as text for a person."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["bb84_summary"]
+__all__ = ["summary"]
 
 
-def bb84_summary(results: Mapping[str, Any]) -> str:
+def summary(results: Mapping[str, Any]) -> str:
     """Return the summary of a BB84 run, a few aligned lines."""
     if "error" in results:
         return f"no results: {results['error']}"

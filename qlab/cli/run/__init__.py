@@ -1,0 +1,18 @@
+"""`qlab run`: experiments on a station."""
+
+from __future__ import annotations
+
+import click
+
+from qlab.cli.lazy import LazyGroup
+
+__all__ = ["run"]
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "bb84": ("qlab.cli.run.bb84:bb84", "Distribute a key by one-decoy BB84."),
+}
+
+
+@click.command(cls=LazyGroup, table=_COMMANDS)
+def run() -> None:
+    """Run an experiment and record it."""

@@ -1,0 +1,64 @@
+"""What the commands of all experiments share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from qlab.runner import Outcome
+
+__all__ = ["raise_if_ended_early", "run_file_path", "run_options"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def run_options(bench: str) -> Callable[[_F], _F]:
+    """Add --station, --seed and --output; `bench` is what runs without a station file."""
+    station = click.option(
+        "--station",
+        type=click.Path(path_type=Path),
+        help=f"Station file; the packaged {bench} if not given.",
+    )
+    seed = click.option(
+        "--seed", type=click.IntRange(min=0), help="Repeat a simulated run exactly."
+    )
+    output = click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help="Run file; EXPERIMENT-TIME.h5 if not given. Never overwritten.",
+    )
+    return lambda command: station(seed(output(command)))
+
+
+def run_file_path(output: Path | None, experiment: str) -> Path:
+    """Return where the run file goes."""
+    from datetime import UTC, datetime
+
+    return output or Path(f"{experiment}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.h5")
+
+
+def raise_if_ended_early(outcome: Outcome, path: Path) -> None:
+    """Say where the file of a run that ended early is, and how its outputs are; then raise.
+
+    Nothing happens after a complete run.
+    """
+    from qlab.errors import one_line
+
+    if outcome.error is None:
+        return
+    click.echo(f"run file: {path} ({outcome.status.value})", err=True)
+    if outcome.unsafe is not None:
+        state = one_line(outcome.error)
+    elif outcome.results["safe_state"]:
+        state = "all outputs are in their safe state"
+    else:
+        state = "the station has no [safe] steps: outputs are as they were"
+    click.echo(state, err=True)
+    if outcome.unsafe is not None:
+        raise outcome.unsafe from outcome.error
+    raise outcome.error
