@@ -38,10 +38,25 @@ def open_readings(path: Path, wanted: Wanted | None = None) -> Readings:
     if not path.is_file():
         raise UsageError(f"{path}: no such file", remedy="name a file of readings")
     try:
-        if is_run_file(path):
-            return run_readings(path, wanted)
+        readings = _opened(path, wanted)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
+    if wanted.estimator is not None:
+        readings.estimator = wanted.estimator
+    if wanted.nominal_hz is not None:
+        if readings.quantity == "phase":
+            raise UsageError(
+                "a nominal frequency is for readings of frequency",
+                remedy="add --input frequency, or leave out --nominal",
+            )
+        nominal = wanted.nominal_hz
+        readings.parts = ((part - nominal) / nominal for part in readings.parts)
+    return readings
+
+
+def _opened(path: Path, wanted: Wanted) -> Readings:
+    if is_run_file(path):
+        return run_readings(path, wanted)
     if wanted.dataset is not None:
         raise UsageError(f"{path}: not a run file", remedy="leave out --dataset")
     if is_ticc(path):

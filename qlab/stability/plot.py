@@ -31,7 +31,9 @@ def check_picture(picture: Path, *, overwrite: bool) -> None:
         If its ending is not png, pdf or svg, or there is such a file.
     """
     if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise UsageError(f"a picture ends in .png, .pdf or .svg, not {picture.suffix!r}")
+        raise UsageError(
+            f"{picture}: not a name for a picture", remedy="let it end in .png, .pdf or .svg"
+        )
     if picture.exists() and not overwrite:
         raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
 

@@ -31,6 +31,10 @@ class Wanted:
         Column of time stamps, from 1; 0 for none.
     dataset : str or None
         Which dataset of a run file.
+    nominal_hz : float or None
+        What frequency readings in Hz are meant to be.
+    estimator : {"pi", "lambda", "omega"} or None
+        How the counter averaged frequency.
     """
 
     quantity: Quantity | None = None
@@ -38,6 +42,8 @@ class Wanted:
     column: int | None = None
     time_column: int | None = None
     dataset: str | None = None
+    nominal_hz: float | None = None
+    estimator: Estimator | None = None
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """Readings in our own run files.
 
 A dataset holds readings if its attribute ``unit`` is ``s`` (phase) or ``1`` (fractional
-frequency). ``interval_s`` is the time between them, a number of seconds or two integers, their
-quotient; ``estimator`` says how a counter averaged frequency: ``pi``, ``lambda`` or ``omega``.
-NaN stands where a reading is missing.
+frequency) and ``interval_s`` says what time is between them, in seconds or as two integers,
+their quotient. ``estimator`` says how a counter averaged frequency: ``pi``, ``lambda`` or
+``omega``. NaN stands where a reading is missing.
 """
 
 from __future__ import annotations
@@ -80,23 +80,22 @@ def run_readings(path: Path, wanted: Wanted) -> Readings:
 
 
 def _chosen(path: Path, run: RunFile, wanted: Wanted) -> str:
-    names = [n for n in run.datasets if str(run.attributes(n).get("unit")) in _UNITS]
-    listed = ", ".join(names)
+    facts = {name: run.attributes(name) for name in run.datasets}
+    fitting = [name for name, one in facts.items() if str(one.get("unit")) in _UNITS]
+    timed = [name for name in fitting if "interval_s" in facts[name]]
+    listed = ", ".join(timed or fitting)
+    if wanted.dataset in fitting:
+        return str(wanted.dataset)
     if wanted.dataset is not None:
-        if wanted.dataset in names:
-            return wanted.dataset
         raise UsageError(
             f"{path}: {wanted.dataset!r} holds no readings",
-            remedy=f"there are {listed}" if names else "there are none in this run",
+            remedy=f"there are {listed}" if listed else "there are none in this run",
         )
-    if len(names) != 1:
-        raise UsageError(
-            f"{path}: " + (f"has readings in {listed}" if names else "has no readings of a clock"),
-            remedy="name one with --dataset"
-            if names
-            else "give the file of a counter or clock run",
-        )
-    return names[0]
+    if len(timed) != 1:
+        what = f"readings in {listed}" if listed else "no readings of a clock"
+        remedy = "name one with --dataset" if listed else "give a run of a counter or a clock"
+        raise UsageError(f"{path}: has {what}", remedy=remedy)
+    return timed[0]
 
 
 def _interval_s(facts: dict[str, Any]) -> float | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qlab.cli.output import emit, json_option
-from qlab.errors import UsageError
+from qlab.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from protocols.stability import Stability
+    from protocols.stability.drift import Drift
     from protocols.stability.taus import Taus
     from qlab.stability.results import Results
 
@@ -66,6 +68,15 @@ def _taus(ctx: click.Context, param: click.Parameter, value: str) -> Taus:
 )  # fmt: skip
 @click.option("--dataset", metavar="NAME", help="Which readings of a run file.")
 @click.option(
+    "--nominal", "nominal_hz", type=click.FloatRange(min=0.0, min_open=True), metavar="HZ",
+    help="Readings are frequencies in Hz, meant to be this one.",
+)  # fmt: skip
+@click.option(
+    "--estimator",
+    type=click.Choice(["pi", "lambda", "omega"]),
+    help="How the counter averaged frequency, if the file does not say.",
+)
+@click.option(
     "--stat", "names", callback=_statistics, default="oadev", metavar="LIST",
     help="Statistics with commas between them; oadev if not given.",
 )  # fmt: skip
@@ -76,6 +87,19 @@ def _taus(ctx: click.Context, param: click.Parameter, value: str) -> Taus:
 @click.option(
     "--confidence", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
     default=0.683, metavar="P", help="Of the limits; 0.683 if not given.",
+)  # fmt: skip
+@click.option(
+    "--outliers", type=click.FloatRange(min=0.0, min_open=True), metavar="SIGMA",
+    help="Mask readings that lie farther than this from their neighbours; 7 is a good value.",
+)  # fmt: skip
+@click.option(
+    "--drift", metavar="MODEL",
+    help="Take off, of phase: endpoints, linear, quadratic, three-point, second-difference; "
+    "of frequency: mean, linear, bisection, logarithmic.",
+)  # fmt: skip
+@click.option(
+    "--jumps", type=click.IntRange(min=1), metavar="N",
+    help="Look for jumps of frequency and phase with means over so many readings.",
 )  # fmt: skip
 @click.option(
     "--plot",
@@ -93,9 +117,14 @@ def stability(
     column: int | None,
     time_column: int | None,
     dataset: str | None,
+    nominal_hz: float | None,
+    estimator: Any,
     names: list[str],
     taus: Taus,
     confidence: float,
+    outliers: float | None,
+    drift: str | None,
+    jumps: int | None,
     picture: Path | None,
     force: bool,
     as_json: bool,
@@ -112,7 +141,7 @@ def stability(
     from protocols.stability import STATISTICS
     from qlab.stability.opening import open_readings
     from qlab.stability.readings import Wanted
-    from qlab.stability.results import work_out
+    from qlab.stability.results import Task, work_out
 
     unknown = [name for name in names if name not in STATISTICS]
     if unknown or not names:
@@ -124,10 +153,13 @@ def stability(
         from qlab.stability.plot import check_picture, draw_stability
 
         check_picture(picture, overwrite=force)
-    readings = open_readings(file, Wanted(quantity, rate_hz, column, time_column, dataset))
-    found = work_out(readings, names, taus, confidence)
+    if nominal_hz is not None:
+        quantity = quantity or "frequency"
+    wanted = Wanted(quantity, rate_hz, column, time_column, dataset, nominal_hz, estimator)
+    readings = open_readings(file, wanted)
+    found = work_out(readings, Task(tuple(names), taus, confidence, outliers, drift, jumps))
     for note in readings.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if picture is not None:
         draw_stability(found, confidence, picture, overwrite=force)
     facts = {
@@ -137,12 +169,19 @@ def stability(
         "tau0_s": readings.interval_s,
         "points": found.points,
         "missing": found.missing,
+        "outliers": found.outliers,
+        "drift": None if found.drift is None else _drift_facts(drift, found.drift),
+        "jumps": None if found.jumps is None else [asdict(jump) for jump in found.jumps],
         "confidence": confidence,
         "stats": {one.statistic: _facts(one) for one in found.statistics},
         "notes": readings.notes,
         "picture": None if picture is None else str(picture),
     }
     emit("qlab.clock.stability/1", facts, lambda: _text(found, confidence, picture), as_json)
+
+
+def _drift_facts(model: str | None, found: Drift) -> dict[str, Any]:
+    return {"model": model, "frequency": found.frequency, "drift_per_s": found.drift_per_s}
 
 
 def _facts(found: Stability) -> dict[str, Any]:
@@ -164,6 +203,18 @@ def _text(found: Results, confidence: float, picture: Path | None) -> str:
         f"{readings.path.name}: {readings.kind}, {readings.quantity}",
         f"{found.points:,} points{gaps}, {interval}",
     ]
+    if found.outliers is not None:
+        lines.append(f"{found.outliers:,} outliers masked")
+    if found.drift is not None:
+        frequency, drift = found.drift.frequency, found.drift.drift_per_s
+        lines.append(f"taken off: frequency {frequency:.6e}, drift {drift:.6e} /s")
+    for jump in found.jumps or ():
+        unit = " s" if jump.kind == "phase" else ""
+        lines.append(
+            f"{jump.kind} jump at {jump.index:,}: {jump.size:+.4e}{unit}, {jump.sigmas:.1f} sigmas"
+        )
+    if found.jumps == ():
+        lines.append("no jumps found")
     for one in found.statistics:
         lines += ["", *_table(one, readings.interval_s, confidence)]
     if picture is not None:
