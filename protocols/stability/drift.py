@@ -54,7 +54,7 @@ def _polynomial(t: Floats, x: Floats, degree: int) -> Floats:
     return coefficients
 
 
-def _of_phase(t: Floats, x: Floats, model: str) -> Floats:
+def _of_phase(t: Floats, x: Floats, interval: float, model: str) -> Floats:
     """Return offset, frequency and half the drift of a phase."""
     if model == "quadratic":
         return _polynomial(t, x, 2)
@@ -70,7 +70,6 @@ def _of_phase(t: Floats, x: Floats, model: str) -> Floats:
         after = (x[-1] - x[middle]) / (t[-1] - t[middle])
         drift = 2.0 * (after - before) / span
     else:  # second-difference: their mean, which only the ends of the series decide
-        interval = np.diff(t).min()
         apart = np.flatnonzero(
             (np.diff(t[:-1]) < 1.5 * interval) & (np.diff(t[1:]) < 1.5 * interval)
         )
@@ -159,7 +158,7 @@ def remove_drift(
     t, values = time[used], series[used]
     residual = np.full(series.size, np.nan)
     if input == "phase":
-        offset, frequency, half = _of_phase(t, values, model)
+        offset, frequency, half = _of_phase(t, values, tau0_s, model)
         residual[used] = values - (offset + t * (frequency + t * half))
         at_first = frequency + 2.0 * half * t[0]
         return Drift(residual, float(at_first), float(2.0 * half))

@@ -43,7 +43,7 @@ class Jump:
     size : float
         Fractional frequency, or seconds; positive upwards.
     sigmas : float
-        Size over what the noise makes of it; infinite without noise.
+        Size over what the noise makes of it.
     """
 
     kind: Literal["frequency", "phase"]
@@ -87,8 +87,7 @@ def _phase_steps(phase: Floats, window: int) -> Floats:
 def _scores(values: list[Floats]) -> list[Floats]:
     """Return values over the noise that they all have in common."""
     sigma = robust_sigma(np.concatenate(values))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return [np.nan_to_num(np.abs(one) / sigma, nan=0.0, posinf=np.inf) for one in values]
+    return [np.nan_to_num(np.abs(one) / sigma if sigma > 0.0 else 0.0 * one) for one in values]
 
 
 def find_jumps(

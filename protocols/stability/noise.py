@@ -124,6 +124,8 @@ def _by_autocorrelation(series: NDArray[np.float64], most: int) -> float:
     _take_off_quadratic(series)
     for differences in range(most + 1):
         r = _lag_1(series)
+        if r != r:  # NaN: nothing varies
+            return math.nan
         rho = r / (1.0 + r)
         if rho < 0.25 or differences == most:
             alpha: float = 2.0 - 2.0 * differences - np.round(2.0 * rho)

@@ -4,7 +4,8 @@ References
 ----------
 L. Davies, U. Gather, "The identification of multiple outliers", J. Am. Stat. Assoc. 88, 782
 (1993): the Hampel identifier. NIST Special Publication 1065, section 5.17 on outliers: median
-and median absolute deviation, whose 1.4826-fold is the standard deviation of Gaussian noise.
+and median absolute deviation. B. Iglewicz, D. C. Hoaglin, "How to detect and handle outliers"
+(1993): the mean absolute deviation where the median one is 0.
 """
 
 from __future__ import annotations
@@ -19,16 +20,23 @@ from protocols.stability.series import Quantity, samples
 
 __all__ = ["flag_outliers", "robust_sigma"]
 
-#: Standard deviation over median absolute deviation, of Gaussian noise.
-_GAUSSIAN = 1.482602218505602
+# Standard deviation of Gaussian noise over its median and its mean absolute deviation.
+_OVER_MEDIAN = 1.482602218505602
+_OVER_MEAN = 1.2533141373155001
 
 
 def robust_sigma(values: npt.NDArray[np.float64]) -> float:
-    """Return 1.4826 times the median absolute deviation of what is not NaN; 0 of nothing."""
+    """Return the standard deviation of the bulk of the values, were it Gaussian.
+
+    It is 1.4826 times the median absolute deviation; where that is 0, as of coarse readings,
+    1.2533 times the mean absolute deviation. NaN is left out; of nothing it is 0.
+    """
     there = values[~np.isnan(values)]
     if there.size == 0:
         return 0.0
-    return float(_GAUSSIAN * np.median(np.abs(there - np.median(there))))
+    deviations = np.abs(there - np.median(there))
+    median = float(np.median(deviations))
+    return _OVER_MEDIAN * median if median > 0.0 else _OVER_MEAN * float(np.mean(deviations))
 
 
 @njit(cache=True, nogil=True)
