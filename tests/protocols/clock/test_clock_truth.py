@@ -1,0 +1,126 @@
+"""The state that a loop reports against what is really the case, at every second."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from clock_cases import CASES, day, fault, spoil_readings
+
+from protocols.clock.detection import detectable_drift
+from protocols.clock.rehearsal import Rehearsal, rehearse
+from protocols.clock.states import Flag, State
+
+LOCKED = int(State.LOCKED)
+STEPS = 9000
+KINDS = ("step", "drift", "loss", "returns wrong", "returns", "steps back")
+# A CSAC read to 1 ns shows a drift of 1e-9 within 10 s in 98 of 100 cases only; one of
+# 1.1e-9 it does, as test_drift_as_small_as_documented_is_seen has it.
+HARD = ("CSAC, 1 ns", "drift")
+
+
+def one(name: str, kind: str, seed: int, outliers: float) -> tuple[Rehearsal, int, int]:
+    """Rehearse a fault; return also its time and the seconds at which the state was untrue."""
+    case = CASES[name]
+    rng = np.random.default_rng([seed, 7])
+    found = day(case, seed, STEPS)
+    spoil_readings(found, rng, outliers)
+    at = int(rng.integers(5400, 6600))
+    grace = fault(found, kind, at, int(rng.choice([-1, 1])))
+    run = rehearse(case.settings(), found.free_s, found.seen_s)
+    true = found.healthy & (np.abs(run.local_s - found.delivered_s) < 5e-9)
+    untrue = (run.states == LOCKED) & ~true
+    untrue[at : at + grace] = False
+    return run, at, int(untrue.sum())
+
+
+def check(name: str, kind: str, seed: int, outliers: float) -> None:
+    run, at, untrue = one(name, kind, seed, outliers)
+    locked = run.states == LOCKED
+    assert untrue == 0, (name, kind, seed)
+    assert np.argmax(locked) < 600  # and so within ten minutes
+    assert locked[600:at].mean() > 0.97  # a claim never made would be true too
+    changes = np.abs(np.diff(run.steering, prepend=0.0))
+    assert changes.max() <= 1e-10 * (1.0 + 1e-12)
+    if kind in ("returns", "steps back"):
+        assert run.states[-1] == LOCKED
+    else:
+        assert run.states[-1] == State.HOLDOVER
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CASES)
+def test_state_is_true(name: str, kind: str) -> None:
+    if (name, kind) != HARD:
+        check(name, kind, 1, 0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CASES)
+def test_state_is_true_of_many(name: str, kind: str) -> None:
+    if (name, kind) != HARD:
+        for seed in range(2, 102):
+            check(name, kind, seed, 0.005)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_day_without_faults_stays_locked(name: str) -> None:
+    # Thresholds of 5.5 deviations let a false alarm pass in about a month; it costs
+    # 90 s of 86 400.
+    case = CASES[name]
+    found = day(case, 3, 86_400)
+    run = rehearse(case.settings(), found.free_s, found.seen_s)
+    locked = run.states == LOCKED
+    assert locked[600:].mean() > 0.995
+    error = np.abs(run.local_s - found.delivered_s)
+    assert np.all(error[locked] < 5e-9)
+    inside = error[600:] < run.bounds_95_s[600:]
+    assert 0.9 < inside.mean() <= 1.0
+
+
+@pytest.mark.parametrize("noisier", [2.0, 4.0])
+def test_wrong_model_does_not_cry_wolf(noisier: float) -> None:
+    """A clock with more noise than assumed is not mistaken for a bad reference every hour."""
+    case = CASES["FS725, 100 ps"]
+    found = day(case, 4, 86_400)
+    found.free_s *= noisier**0.5
+    run = rehearse(case.settings(), found.free_s, found.seen_s)
+    assert (run.states == LOCKED)[3600:].mean() > 0.98
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_drift_as_small_as_documented_is_seen(name: str) -> None:
+    """Each of 20 drifts of the size that is said to be seen in 99.9 % of cases, in 10 s."""
+    case = CASES[name]
+    drift = detectable_drift(case.settings(), 10, settled_steps=6000)
+    for seed in range(20):
+        found = day(case, seed, 6100)
+        found.delivered_s += np.maximum(np.arange(6100) - 6000, 0) * drift
+        run = rehearse(case.settings(), found.free_s, found.seen_s)
+        assert run.states[5999] == LOCKED
+        assert run.states[6010] != LOCKED
+
+
+def test_smaller_drift_is_taken_for_the_clocks_own() -> None:
+    """Far below what can be seen, the loop follows the reference and cannot know."""
+    case = CASES["FS725, 100 ps"]
+    drift = 0.2 * detectable_drift(case.settings(), 20_000)
+    found = day(case, 5, 20_000)
+    found.delivered_s += np.maximum(np.arange(20_000) - 6000, 0) * drift
+    run = rehearse(case.settings(), found.free_s, found.seen_s)
+    assert np.all(run.states[6000:] == LOCKED)
+    assert np.all(np.abs(run.local_s - found.delivered_s)[6000:] < 5e-9)
+
+
+def test_rollback_forgets_what_a_drifting_reference_taught() -> None:
+    case = CASES["FS725, 1 ns"]
+    found = day(case, 6, 8000)
+    true_s = found.delivered_s.copy()
+    found.delivered_s += np.maximum(np.arange(8000) - 7000, 0) * 2e-10
+    run = rehearse(case.settings(), found.free_s, found.seen_s)
+    lost = 7000 + int(np.argmax(run.states[7000:] != LOCKED))
+    assert run.states[lost] == State.HOLDOVER
+    assert run.flags[lost] & Flag.ROLLED_BACK
+    error = np.abs(run.local_s - true_s)
+    assert np.all(error[lost:] < 2.0 * run.bounds_95_s[lost:])
+    assert np.all(np.diff(run.bounds_95_s[lost + 200 :]) > -1e-12)
