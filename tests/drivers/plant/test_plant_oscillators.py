@@ -1,8 +1,4 @@
-"""Allan deviations, as means over seeds, against the coefficients they come from.
-
-The standard error is taken from the scatter of the seeds' Allan variances and the
-limit is five of them: false alarm about 1e-5 with 24 seeds (Student's t).
-"""
+"""What of an oscillator is no noise: offset, ageing, temperature, steering; and drifts."""
 
 from __future__ import annotations
 
@@ -10,59 +6,17 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.simulated.plant.drifts import Drift
-from drivers.simulated.plant.figures import OscillatorParameters
+from drivers.simulated.plant.figures import PRESETS, OscillatorParameters
 from drivers.simulated.plant.oscillators import NoisyOscillator
+from drivers.simulated.plant.temperatures import Temperature, TemperatureParameters
 
 RUBIDIUM = OscillatorParameters.preset("fs725")
 
 _S = 1_000_000_000
-_SEEDS = 24
-
-
-def allan_variance(phase, m):
-    """Overlapping, from phase at 1 s steps (NIST SP 1065, eq. 11)."""
-    second = phase[2 * m :] - 2 * phase[m:-m] + phase[: -2 * m]
-    return float((second**2).mean() / (2.0 * m * m))
-
-
-def phases(parameters, seed, seconds):
-    oscillator = NoisyOscillator(parameters, (seed, 99))
-    return np.array([oscillator.phase_s(t * _S) for t in range(seconds)])
-
-
-def assert_variances(parameters, expected, seconds, model=0.0):
-    runs = [phases(parameters, seed, seconds) for seed in range(_SEEDS)]
-    for m, variance in expected.items():
-        seen = np.array([allan_variance(run, m) for run in runs])
-        error = seen.std(ddof=1) / math.sqrt(_SEEDS)
-        assert abs(seen.mean() - variance) < 5.0 * error + model * variance, m
-
-
-def test_white_frequency_noise():
-    p = OscillatorParameters(white_fm=2e-11)
-    assert_variances(p, {m: p.h0 / (2 * m) for m in (1, 10, 100)}, 4096)
-
-
-def test_flicker_floor():
-    # The sum of states follows 1/f within one per cent from ten steps on.
-    p = OscillatorParameters(flicker_fm=3e-10)
-    level = 2.0 * math.log(2.0) * p.h_minus_1
-    assert level == pytest.approx(9e-20)
-    assert_variances(p, dict.fromkeys((10, 100, 500), level), 8192, model=0.01)
-
-
-def test_random_walk_of_the_frequency():
-    p = OscillatorParameters(random_walk_fm=1e-11)
-    expected = {m: 2.0 * math.pi**2 / 3.0 * p.h_minus_2 * m for m in (1, 10, 100)}
-    assert_variances(p, expected, 4096)
-
-
-def test_the_rubidium_standard_meets_its_data_sheet():
-    runs = [phases(RUBIDIUM, seed, 4096) for seed in range(8)]
-    for tau, limit in ((1, 2.05e-11), (100, 2.2e-12)):
-        assert math.sqrt(np.mean([allan_variance(run, tau) for run in runs])) < limit
 
 
 def test_offset_and_ageing_are_exact():
@@ -87,6 +41,58 @@ def test_steering_bends_the_phase_where_it_is_set():
     oscillator.steer(20 * _S, 0.0)  # supersedes what was planned for later
     assert oscillator.phase_s(90 * _S) == pytest.approx(1e-8)
     assert heard == [10 * _S, 30 * _S, 20 * _S]
+
+
+def test_temperature_pulls_the_frequency():
+    # 2e-12/K and a sine of 1 K: the phase swings by 2e-12 * 86400 s / (2 pi) about its mean.
+    p = OscillatorParameters(temperature_per_k=2e-12)
+    warm = Temperature(TemperatureParameters(daily_k=1.0), (1,))
+    oscillator = NoisyOscillator(p, (1,), warm)
+    swing_s = 2e-12 * 86_400.0 / (2.0 * math.pi)
+    assert oscillator.phase_s(43_200 * _S) == pytest.approx(2.0 * swing_s, rel=1e-12)
+    assert oscillator.phase_s(86_400 * _S) == pytest.approx(0.0, abs=1e-20)
+    assert oscillator.frequency(21_600 * _S) == pytest.approx(2e-12, rel=1e-9)
+
+
+def test_warmth_is_the_integral_of_the_temperature():
+    wandering = TemperatureParameters(daily_k=0.5, yearly_k=8.0, wander_k=0.3, wander_s=3000.0)
+    warm = Temperature(wandering, (4,))
+    times = np.arange(0, 20_001 * _S, _S // 2)
+    kelvin = warm.deviation_at(times)
+    summed = np.cumsum(0.25 * (kelvin[1:] + kelvin[:-1]))  # exact where it is linear
+    assert np.allclose(warm.warmth_at(times)[1:], summed, atol=1e-4, rtol=1e-6)
+    assert warm.celsius(777 * _S) == 23.0 + warm.deviation_k(777 * _S)
+    assert np.ptp(kelvin) > 0.3
+
+
+def test_the_weather_has_its_standard_deviation():
+    # After 10 relaxation times; the variance of 2000 seeds within five standard errors: 6e-7.
+    figures = TemperatureParameters(wander_k=2.0, wander_s=1000.0)
+    seen = [Temperature(figures, (seed, 1)).deviation_k(10_000 * _S) for seed in range(2000)]
+    assert abs(np.var(seen) / 4.0 - 1.0) < 5.0 * math.sqrt(2.0 / 2000)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9_000 * _S), min_size=1, max_size=20), st.data())
+def test_one_by_one_or_at_once_makes_no_difference(times, data):
+    figures = data.draw(st.sampled_from([preset.parameters for preset in PRESETS.values()]))
+    warm = [Temperature(TemperatureParameters(daily_k=1.0, wander_k=0.5), (8,)) for _ in range(2)]
+    single, many = (NoisyOscillator(figures, (5, 2), each) for each in warm)
+    for each in (single, many):
+        each.steer(1_000_000_007, 3e-11)
+        each.steer(2_500 * _S + 1, -7e-12)
+    one_by_one = [single.phase_s(t) for t in times]
+    assert many.phase_at(np.array(times)).tolist() == one_by_one
+    assert many.free_phase_at(np.array(times)).tolist() == [single.free_phase_s(t) for t in times]
+
+
+def test_steering_leaves_the_free_clock_as_it_was():
+    free, steered = (NoisyOscillator(RUBIDIUM, (3, 3)) for _ in range(2))
+    steered.steer(100 * _S, 1e-10)
+    times = np.arange(0, 500 * _S, _S)
+    assert np.array_equal(steered.free_phase_at(times), free.phase_at(times))
+    gained = steered.phase_at(times) - free.phase_at(times)
+    assert gained[-1] == pytest.approx(399e-10, rel=1e-9)
 
 
 def test_the_phase_does_not_depend_on_the_questions():
