@@ -25,6 +25,10 @@ PLANTS: Mapping[str, tuple[str, str]] = {
         "drivers.simulated.plant.clocks:ClockParameters",
         "drivers.simulated.plant.clocks:ClockPlant",
     ),
+    "optical-link": (
+        "drivers.simulated.plant.optical_link:OpticalLinkParameters",
+        "drivers.simulated.plant.optical_link:OpticalLinkPlant",
+    ),
 }
 
 

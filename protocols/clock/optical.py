@@ -13,12 +13,13 @@ of the phase: the loop goes on as predicted and keeps the record of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocols.clock.slips import SlipDetector, SlipFlag
 from protocols.errors import ParameterError
 
-__all__ = ["LinkReading", "LinkSettings", "OpticalLink"]
+__all__ = ["LinkReading", "LinkSettings", "OpticalLink", "gate_lag"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,3 +167,31 @@ class OpticalLink:
         if not abs(steps) <= most + 0.5:
             return math.copysign(most * s.step_hz, steps), True
         return s.step_hz * max(-most, min(most, math.floor(steps + 0.5))), False
+
+
+def gate_lag(first_hz: Sequence[float], second_hz: Sequence[float]) -> int:
+    """Return by how many gates the second counter began later than the first: -1, 0 or 1.
+
+    Two series that one edge should have started may have caught edges a gate apart. Both
+    count the same beat, so the lag is the one at which their readings differ least.
+
+    Parameters
+    ----------
+    first_hz, second_hz : sequence of float
+        The first readings of each, at least three.
+
+    Raises
+    ------
+    ParameterError
+        There are fewer.
+    """
+    count = min(len(first_hz), len(second_hz))
+    if count < 3:
+        raise ParameterError("at least three readings tell the lag of two series")
+
+    def scatter(lag: int) -> float:
+        pairs = range(max(0, lag), count + min(0, lag))
+        apart = [abs(first_hz[k] - second_hz[k - lag]) for k in pairs]
+        return sum(apart) / len(apart)
+
+    return min((0, 1, -1), key=scatter)

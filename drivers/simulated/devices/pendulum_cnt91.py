@@ -49,10 +49,8 @@ class PendulumCNT91Device(ScpiDevice):
     reference : Oscillator
         The time base, if it is external.
 
-    Inputs
-    ------
-    external_arm
-        An edge at the rear arming input (``EXT4``).
+    rear : Oscillator
+        Pulses at the rear arming input (``EXT4``): the next one starts a measurement.
 
     Settings
     --------
@@ -67,7 +65,7 @@ class PendulumCNT91Device(ScpiDevice):
     maker = "Pendulum"
     model = "CNT-91"
     connectors = ("gpib", "usb", "serial")
-    terminal_names = ("input1", "input2", "reference")
+    terminal_names = ("input1", "input2", "reference", "rear")
     default_settings = {
         "serial_number": "940123",
         "firmware": "V1.28 01 Nov 2012",
@@ -101,7 +99,6 @@ class PendulumCNT91Device(ScpiDevice):
         self._channels: tuple[int, ...] = (1,)
         self._gates, self._fetched = 1, 0
         self._start_ns: int | None = None
-        self._armed = False
         self._errors_s: list[float] = []
 
     def reset(self) -> None:
@@ -140,22 +137,18 @@ class PendulumCNT91Device(ScpiDevice):
     @command("INITiate[:IMMediate]")
     def initiate(self) -> None:
         """Begin to measure, at once or at the arming edge."""
-        self._start_ns, self._armed = None, True
+        self._start_ns = None
+        rear: Oscillator | None = self.terminals.get("rear")
         if self.arming == "IMM":
             self._begin(self.t_ns)
-
-    def external_arm(self, t_ns: int) -> None:
-        """React to an edge at the rear arming input at bench time `t_ns`."""
-        if self._armed and self.arming == "EXT4" and self._start_ns is None:
-            self._begin(t_ns)
+        elif self.arming == "EXT4" and rear is not None:
+            self._begin(_next_edge_ns(rear, self.t_ns))
 
     def _begin(self, t_ns: int) -> None:
-        self._armed = False
         self._errors_s, self._fetched = [], 0
         self._start_ns = t_ns + round(float(self.settings["arming_delay_s"]) * 1e9)
         if self._function == "TINT":  # the next edge that starts one
-            period_ns = 1e9 / self._source(self._channels[0]).nominal_hz()
-            self._start_ns = math.ceil(math.ceil(t_ns / period_ns) * period_ns)
+            self._start_ns = _next_edge_ns(self._source(self._channels[0]), t_ns)
         self.start_operation((self._edge_ns(self._gates) - self.t_ns) * 1e-9)
 
     def _source(self, number: int) -> Oscillator:
@@ -249,3 +242,10 @@ class PendulumCNT91Device(ScpiDevice):
     def batch_size(self) -> int:
         """Return how many results one answer holds at most."""
         return _ARRAY
+
+
+def _next_edge_ns(pulses: Oscillator, t_ns: int) -> int:
+    """Return when the next pulse comes."""
+    period_ns = 1e9 / pulses.nominal_hz()
+    early_ns = pulses.phase_s(t_ns) * 1e9
+    return math.ceil(math.ceil((t_ns + early_ns) / period_ns) * period_ns - early_ns)

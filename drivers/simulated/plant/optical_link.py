@@ -15,13 +15,17 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.simulated.plant.kernels import GOLDEN, kernel, mixed, normal_pair, stream_key
 
-__all__ = ["OpticalLinkParameters", "OpticalLinkPlant", "Shifter", "Tracker"]
+if TYPE_CHECKING:
+    from drivers.simulated.time import BenchTime
+
+__all__ = ["OpticalLinkParameters", "OpticalLinkPlant", "SecondsPulse", "Shifter", "Tracker"]
 
 _SECOND_NS = 1_000_000_000
 _LEVELS = 20  # midpoints from a second down to a microsecond
@@ -203,6 +207,18 @@ class Tracker:
         )
 
 
+class SecondsPulse:
+    """One pulse a second, without error; an `Oscillator`."""
+
+    def nominal_hz(self) -> float:
+        """Return 1 Hz."""
+        return 1.0
+
+    def phase_s(self, t_ns: int) -> float:
+        """Return 0."""
+        return 0.0
+
+
 class OpticalLinkPlant:
     """The physics of the link.
 
@@ -211,15 +227,29 @@ class OpticalLinkPlant:
     parameters : OpticalLinkParameters
     seed : int
         Seed of all noise.
+    time : BenchTime, optional
+        The bench's clock, which this plant does not need.
+
+    Attributes
+    ----------
+    shifter : Shifter
+        A `ShifterInput`.
+    trackers : tuple of Tracker
+        Two oscillators for the counters' inputs.
+    arming : SecondsPulse
+        One pulse a second, which starts the counters' gates.
     """
 
-    def __init__(self, parameters: OpticalLinkParameters, seed: int) -> None:
+    def __init__(
+        self, parameters: OpticalLinkParameters, seed: int, time: BenchTime | None = None
+    ) -> None:
         self.parameters = parameters
         self.shifter = Shifter(parameters.shifter_hz)
         rad2_hz = parameters.noise_rad2_hz_per_km * parameters.length_km
         self._cycles_per_sqrt_s = math.sqrt(2.0 * math.pi**2 * rad2_hz) / _TWO_PI
         self._walk = _Walk(seed, 30)
         self.trackers = (Tracker(self, 0, seed), Tracker(self, 1, seed))
+        self.arming = SecondsPulse()
 
     def fibre_cycles(self, t_ns: int) -> float:
         """Return the fibre's phase, one way, in cycles."""

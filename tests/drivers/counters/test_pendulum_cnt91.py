@@ -36,8 +36,8 @@ class Tone:
         return self.start_s + self.offset * t_ns * 1e-9 + stepped
 
 
-def counter(a=None, b=None, **more):
-    terminals = {"input1": a, "input2": b}
+def counter(a=None, b=None, rear=None, **more):
+    terminals = {"input1": a, "input2": b, "rear": rear}
     known = {name: tone for name, tone in terminals.items() if tone is not None}
     return PendulumCNT91Device("counter", VirtualTime(), known, **more)
 
@@ -178,19 +178,28 @@ def test_a_series_has_no_gap():
     assert gained_s == pytest.approx(expected_s, abs=6 * 2**0.5 * 50e-12)
 
 
-def test_waits_for_the_arming_edge():
-    device = counter(Tone(), arming_delay_s=10e-6)
+def test_waits_for_the_arming_pulse():
+    pulses = Tone(hertz=1.0)
+    device = counter(Tone(), rear=pulses, arming_delay_s=10e-6)
+    with joined(PendulumCNT91, device, USB) as unit:
+        unit.arming_source = "rear"
+        wait(device, 0.3)
+        unit.start_gates(0.1, count=4)
+        started_ns = device.time.now_ns()
+        edge_ns = -(-started_ns // 1_000_000_000) * 1_000_000_000
+        device.time.wait_until(edge_ns + 101_000_000)
+        [gate] = unit.take_gates()
+        assert gate.start_s == pytest.approx(edge_ns * 1e-9 + 10e-6, abs=2e-9)
+
+
+def test_without_an_arming_pulse_there_is_no_result():
+    device = counter(Tone())
     with joined(PendulumCNT91, device, USB) as unit:
         unit.arming_source = "rear"
         unit.start_gates(0.1, count=4)
         wait(device, 1.0)
         with pytest.raises((InstrumentFaultError, ResponseTimeoutError)):
             unit.take_gates()
-        edge_ns = device.time.now_ns()
-        device.external_arm(edge_ns)
-        wait(device, 0.101)
-        [gate] = unit.take_gates()
-        assert gate.start_s == pytest.approx(edge_ns * 1e-9 + 10e-6, abs=2e-9)
 
 
 def test_fetches_in_order_and_starts_over():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.clock.optical import LinkSettings, OpticalLink
+from protocols.clock.optical import LinkSettings, OpticalLink, gate_lag
 from protocols.clock.slips import SlipFlag
 from protocols.errors import ParameterError
 
@@ -134,3 +134,18 @@ def test_whatever_is_read_the_setting_can_be_had(pairs):
 def test_settings_that_make_no_sense(wrong):
     with pytest.raises(ParameterError):
         dataclasses.replace(SETTINGS, **wrong)
+
+
+@pytest.mark.parametrize("lag", [-1, 0, 1])
+def test_the_lag_of_two_series_is_found(lag):
+    """Ten readings with 16 Hz of noise and 0.1 Hz of difference: never wrong in 1000."""
+    for seed in range(1000):
+        random = np.random.default_rng(seed)
+        beat = 10e6 + 16.0 * random.standard_normal(12)
+        other = beat + 0.1 * random.standard_normal(12)
+        assert gate_lag(list(beat[1:11]), list(other[1 + lag : 11 + lag])) == lag
+
+
+def test_two_readings_tell_no_lag():
+    with pytest.raises(ParameterError):
+        gate_lag([1.0, 2.0], [1.0, 2.0, 3.0])
