@@ -143,9 +143,9 @@ def stability(
         raise ParameterError(f"the confidence must lie between 0 and 1, not {confidence!r}")
     series = records(x, tau0_s, quantity=input, mask=mask)
     largest = chosen.largest(max(record.size for record in series))
-    if largest < 1:
+    if largest < chosen.multiple:
         raise ParameterError(f"the data are too few for {statistic} at any tau")
-    factors = averaging_factors(taus, chosen.stretch * tau0_s, largest)
+    factors = averaging_factors(taus, chosen.stretch * tau0_s, largest, chosen.multiple)
     variance, counts = _variance(chosen, series, factors)
     if isinstance(taus, str):
         there = counts > 0

@@ -5,7 +5,8 @@ window before each place, the BLKAVG of Riley, which is the second difference of
 phase step shows in the third difference of the mean phases of four windows in a row, of which
 offset, frequency and drift cancel. Either is held against 1.4826 times the median absolute
 deviation of all its values, which is what the noise at that averaging time makes, whatever its
-kind, and which a few jumps do not move.
+kind, and which a few jumps do not move. As each kind leaves a trace in the other, the phase
+around decides between them: what leaves less of it by least squares, a step or a kink.
 
 References
 ----------
@@ -27,6 +28,10 @@ from protocols.stability.statistic import Floats
 
 __all__ = ["Jump", "find_jumps"]
 
+Kind = Literal["frequency", "phase"]
+
+_PLACES = 129  # at which a jump is tried when its kind is told
+
 
 @dataclass(frozen=True, slots=True)
 class Jump:
@@ -46,7 +51,7 @@ class Jump:
         Size over what the noise makes of it.
     """
 
-    kind: Literal["frequency", "phase"]
+    kind: Kind
     index: int
     size: float
     sigmas: float
@@ -90,6 +95,33 @@ def _scores(values: list[Floats]) -> list[Floats]:
     return [np.nan_to_num(np.abs(one) / sigma if sigma > 0.0 else 0.0 * one) for one in values]
 
 
+def _fitted(phase: Floats, at: int, window: int) -> tuple[Kind, int]:
+    """Return which kind of jump near `at` leaves least of the phase around, and where."""
+    begin = max(0, at - 3 * window)
+    around = phase[begin : at + 3 * window]
+    there = np.flatnonzero(~np.isnan(around))
+    t = there.astype(np.float64)
+    low, high = (
+        max(1, at - begin - 3 * window // 2),
+        min(around.size - 1, at - begin + 3 * window // 2),
+    )
+    places = np.unique(np.linspace(low, high, min(high - low + 1, _PLACES)).astype(np.int64))
+    line = np.linalg.qr(np.column_stack([np.ones(t.size), t - t.mean()]))[0]
+    left = around[there] - line @ (line.T @ around[there])
+    after = there[:, None] >= places
+    shapes: dict[Kind, Floats] = {
+        "phase": after.astype(np.float64),
+        "frequency": np.where(after, t[:, None] - places, 0.0),
+    }
+    best: tuple[float, Kind, int] = (-1.0, "phase", at)
+    for kind, shape in shapes.items():
+        own = shape - line @ (line.T @ shape)
+        taken = (left @ own) ** 2 / np.maximum(np.sum(own**2, axis=0), np.finfo(float).tiny)
+        k = int(np.argmax(taken))
+        best = max(best, (float(taken[k]), kind, begin + int(places[k])))
+    return best[1], best[2]
+
+
 def find_jumps(
     x: npt.ArrayLike,
     tau0_s: float,
@@ -100,8 +132,7 @@ def find_jumps(
 ) -> tuple[Jump, ...]:
     """Find frequency jumps and phase steps, the most significant first to claim its place.
 
-    Where both kinds show within two windows, or one kind shows twice, only the more
-    significant is reported, as each leaves a trace in the other. Mask outliers and take a
+    Within two and a half windows of one jump no other is reported. Mask outliers and take a
     drift off first.
 
     Parameters
@@ -135,7 +166,7 @@ def find_jumps(
     if window < 1 or not threshold > 0.0:
         raise ParameterError("the window must be at least 1, the threshold above 0")
     placed = records_placed(x, tau0_s, quantity=input, mask=mask)
-    per_kind: dict[Literal["frequency", "phase"], list[Floats]] = {
+    per_kind: dict[Kind, list[Floats]] = {
         "frequency": [_frequency_jumps(record, window) for _, record in placed],
         "phase": [_phase_steps(record, window) for _, record in placed],
     }
@@ -145,17 +176,19 @@ def find_jumps(
     for k, (start, record) in enumerate(placed):
         left = np.ones(record.size, np.bool_)
         while True:
-            best: tuple[float, Literal["frequency", "phase"], int] | None = None
-            for kind, values in scores.items():
-                at = int(np.argmax(np.where(left, values[k], 0.0)))
-                score = float(values[k][at]) if left[at] else 0.0
-                if score > threshold and (best is None or score > best[0]):
-                    best = (score, kind, at)
-            if best is None:
+            shown = np.maximum(scores["frequency"][k], scores["phase"][k]) * left
+            at = int(np.argmax(shown))
+            if shown[at] <= threshold:
                 break
-            score, kind, at = best
-            size = float(per_kind[kind][k][at]) / units[kind]
-            shift = 1 if kind == "phase" and input == "frequency" else 0
-            found.append(Jump(kind, start + at - shift, size, score))
             left[max(0, at - 2 * window) : at + 2 * window + 1] = False
+            kind, place = _fitted(record, at, window)
+            near = slice(max(0, place - window // 2), place + window // 2 + 1)
+            place = near.start + int(np.argmax(scores[kind][k][near]))
+            if scores[kind][k][place] <= threshold:  # it shows as the other kind alone
+                kind = "phase" if scores["phase"][k][at] == shown[at] else "frequency"
+                place = at
+            left[max(0, place - 5 * window // 2) : place + 5 * window // 2 + 1] = False
+            size = float(per_kind[kind][k][place]) / units[kind]
+            shift = 1 if kind == "phase" and input == "frequency" else 0
+            found.append(Jump(kind, start + place - shift, size, float(scores[kind][k][place])))
     return tuple(sorted(found, key=lambda jump: jump.index))

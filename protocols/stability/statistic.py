@@ -53,6 +53,8 @@ class Statistic:
         result, and the largest of several records counts.
     stretch : float
         tau is ``stretch`` times averaging factor times sampling interval.
+    multiple : int
+        Averaging factors are multiples of this.
     """
 
     name: str
@@ -64,3 +66,4 @@ class Statistic:
     bias: Callable[[Floats, Integers, Integers], Floats] | None = None
     maximum: bool = False
     stretch: float = 1.0
+    multiple: int = 1

@@ -16,7 +16,7 @@ __all__ = ["Taus", "averaging_factors"]
 Taus = Literal["octave", "decade", "all"] | Sequence[float] | npt.NDArray[np.float64]
 
 
-def averaging_factors(taus: Taus, unit_s: float, largest: int) -> Integers:
+def averaging_factors(taus: Taus, unit_s: float, largest: int, multiple: int = 1) -> Integers:
     """Return the averaging factors, ascending and each once.
 
     Parameters
@@ -28,16 +28,18 @@ def averaging_factors(taus: Taus, unit_s: float, largest: int) -> Integers:
         The tau of averaging factor 1.
     largest : int
         Where to stop.
+    multiple : int
+        Only its multiples are taken, and times become the nearest of them.
 
     Raises
     ------
     ParameterError
         `taus` is something else, empty, or has a time that is not a number, that is below
-        half of `unit_s`, or that is longer than the data allow.
+        half of the smallest factor's, or that is longer than the data allow.
     """
     if isinstance(taus, str):
         if taus == "all":
-            return np.arange(1, largest + 1, dtype=np.int64)
+            return np.arange(multiple, largest + 1, multiple, dtype=np.int64)
         if taus == "octave":
             chosen = [1 << k for k in range(largest.bit_length())]
         elif taus == "decade":
@@ -45,7 +47,7 @@ def averaging_factors(taus: Taus, unit_s: float, largest: int) -> Integers:
             chosen = [n * 10**k for k in powers for n in (1, 2, 4) if n * 10**k <= largest]
         else:
             raise ParameterError(f"taus are octave, decade, all or seconds, not {taus!r}")
-        return np.array([m for m in chosen if m <= largest], np.int64)
+        return np.array([m for m in chosen if m % multiple == 0], np.int64)
     try:
         seconds = np.asarray(taus, np.float64)
     except (TypeError, ValueError) as error:
@@ -53,12 +55,14 @@ def averaging_factors(taus: Taus, unit_s: float, largest: int) -> Integers:
     if seconds.ndim != 1 or seconds.size == 0:
         raise ParameterError("taus must be a list of at least one time in seconds")
     with np.errstate(over="ignore"):
-        factors = np.round(seconds / unit_s)
+        factors = np.round(seconds / unit_s / multiple) * multiple
     for tau, factor in zip(seconds.tolist(), factors.tolist(), strict=True):
         if not np.isfinite(tau) or factor < 1:
-            raise ParameterError(f"tau must be {unit_s:g} s or more, not {tau:g} s")
+            least = multiple * unit_s
+            raise ParameterError(f"tau must be {least:g} s or more, not {tau:g} s")
         if factor > largest:
+            most = largest // multiple * multiple * unit_s
             raise ParameterError(
-                f"tau = {tau:g} s is longer than the data allow: at most {largest * unit_s:g} s"
+                f"tau = {tau:g} s is longer than the data allow: at most {most:g} s"
             )
     return np.unique(factors.astype(np.int64))

@@ -186,6 +186,15 @@ def test_jumps_far_above_the_noise_are_told_to_the_sample() -> None:
     assert jump.size == pytest.approx(3e-12, rel=1e-3)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_kink_in_white_phase_noise_is_one_frequency_jump(seed: int) -> None:
+    # The third difference of mean phases shows it too, on either side, and more clearly.
+    noise = 1e-10 * np.random.default_rng(seed).normal(size=6000)
+    (jump,) = find_jumps(1e-9 * np.abs(np.arange(6000) - 3000) + noise, 1.0, 50)
+    assert (jump.kind, abs(jump.index - 3000) < 3) == ("frequency", True)
+    assert jump.size == pytest.approx(2e-9, rel=0.02)
+
+
 def test_coarse_readings_still_have_a_scale() -> None:
     x = np.zeros(1000)  # the median deviation is 0
     x[600:] += 1e-9
