@@ -66,7 +66,7 @@ CASES = (
     Case("FS725 to 5071A, 100 ps", "fs725", "5071a", 100e-12, 1.1, RUBIDIUM, 2e-11),
     Case("OCXO to HP, 60 ps", "ocxo-noisy", "5071a-hp", 60e-12, 1.4, CRYSTAL,
          short_ratio=2.0),
-    Case("CSAC to HP, 1 ns", "sa45s", "5071a-hp", 1e-9, 1.2, CHIP, short_ratio=4.0),
+    Case("CSAC to HP, 1 ns", "sa45s", "5071a-hp", 1e-9, 1.2, CHIP, short_ratio=3.3),
 )  # fmt: skip
 
 
@@ -117,19 +117,15 @@ def variances(phase: NDArray[np.float64]) -> NDArray[np.float64]:
     return sums / counts
 
 
-def task_of(case: Case) -> Task:
-    local, reference = CLOCKS[case.local], CLOCKS[case.reference]
-    return Task(local=local, reference=reference, reading_s=case.reading_s, dead=DEAD)
-
-
-def measure(case: Case, seeds: int = SEEDS) -> Result:
+def measure(case: Case, seeds: int = SEEDS, dead: float = DEAD) -> Result:
     """Run one case."""
     start = time.process_time()
-    task = task_of(case)
+    local, reference = CLOCKS[case.local], CLOCKS[case.reference]
+    task = Task(local=local, reference=reference, reading_s=case.reading_s, dead=dead)
     design = tune(task, short_ratio=case.short_ratio)
     settings = LoopSettings(
         model=task.model(), actuator=case.actuator, gains=design.gains,
-        controller=design.controller, dead_steps=DEAD,
+        controller=design.controller, dead_steps=dead,
     )  # fmt: skip
     found = np.empty((3, seeds, STEPS.size))
     lock, unlocked = 0, 0
@@ -139,8 +135,8 @@ def measure(case: Case, seeds: int = SEEDS) -> Result:
         locked = run.states == int(State.LOCKED)
         lock = max(lock, int(np.argmax(locked)) if locked.any() else HOUR + DAY)
         unlocked += int(np.count_nonzero(~locked[HOUR:]))
-        for row, phase in enumerate((run.local_s, seen, free)):
-            found[row, seed] = variances(phase[HOUR:])
+        for kind, phase in enumerate((run.local_s, seen, free)):
+            found[kind, seed] = variances(phase[HOUR:])
     rms = np.sqrt(found.mean(axis=1))
     own = np.sqrt(found[0] / np.minimum(found[1], found[2]))
     curves = predicted_stability(task, design, STEPS)
@@ -177,13 +173,14 @@ def rows() -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--dead", type=float, default=DEAD)
     parser.add_argument("--case", type=int, action="append", help="number, from 0")
     chosen = parser.parse_args()
     np.set_printoptions(precision=3, suppress=True, linewidth=150)
     print("tau", STEPS)
     for number in chosen.case or range(len(CASES)):
         case = CASES[number]
-        result = measure(case, chosen.seeds)
+        result = measure(case, chosen.seeds, chosen.dead)
         verdict = "reached" if result.worst <= case.target else "NOT reached"
         print(f"{case.name}: worst {result.worst:.3f}, target {case.target} {verdict}")
         print(f"  {result.design}")

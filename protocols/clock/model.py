@@ -68,7 +68,7 @@ class NoiseCoefficients:
     Raises
     ------
     ParameterError
-        A coefficient is negative or not finite.
+        A coefficient is negative or above 1, or not a number.
     """
 
     h_0: float = 0.0
@@ -76,8 +76,8 @@ class NoiseCoefficients:
     h_minus_2: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0.0 <= h < math.inf for h in (self.h_0, self.h_minus_1, self.h_minus_2)):
-            raise ParameterError("a noise coefficient must be finite and not negative")
+        if not all(0.0 <= h <= 1.0 for h in (self.h_0, self.h_minus_1, self.h_minus_2)):
+            raise ParameterError("a noise coefficient is 0 to 1")
 
     @classmethod
     def from_adev(

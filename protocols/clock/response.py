@@ -32,6 +32,7 @@ __all__ = [
     "filter_response",
     "is_stable",
     "margins",
+    "settled_gain",
 ]
 
 CONTROLLERS = ("pi", "lqg")
@@ -70,7 +71,7 @@ def filter_response(model: StateSpace, grid: Grid, dead: float) -> FilterRespons
     dead : float
         Time from a reading to when its command acts, in steps, 0 to 1.
     """
-    gain = _settled_gain(model)
+    gain = settled_gain(model)
     size = model.size
     kept = model.transition()
     kept -= np.outer(gain, kept[PHASE])
@@ -87,7 +88,7 @@ def filter_response(model: StateSpace, grid: Grid, dead: float) -> FilterRespons
     )  # fmt: skip
 
 
-def _settled_gain(model: StateSpace) -> NDArray[np.float64]:
+def settled_gain(model: StateSpace) -> NDArray[np.float64]:
     """Return the gains after many readings; the slowest states never quite settle."""
     state, covariance = kalman.initial(model)
     for _ in range(_SETTLING):

@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 
 from protocols.clock.clocks import Clock
 from protocols.clock.control import Gains
-from protocols.clock.model import StateSpace, state_space
+from protocols.clock.model import NoiseCoefficients, StateSpace, state_space
 from protocols.clock.response import (
     CONTROLLERS,
     closed_loop,
@@ -37,6 +37,7 @@ __all__ = ["SHORT_STEPS", "Design", "Task", "clock_density", "judged", "octaves"
 SHORT_STEPS = np.array([1, 2, 5], np.int64)
 """Averaging times below the octaves, in steps."""
 
+_READING_S, _STEP_S = (1e-18, 1e-3), (1e-3, 1e5)
 _CELLS = 500  # of the grid: the ratios are right to a few parts in 1e4
 _UNSTABLE = 1e3
 _FIRST, _OCTAVES = 10, 11  # steps: 10, 20 ... 10 240
@@ -76,8 +77,12 @@ class Task:
     dead: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.reading_s < math.inf and 0.0 < self.step_s < math.inf):
-            raise ParameterError("reading noise and step must be above zero")
+        if not _READING_S[0] <= self.reading_s <= _READING_S[1]:
+            raise ParameterError("the noise of a reading is {:g} to {:g} s".format(*_READING_S))
+        if not _STEP_S[0] <= self.step_s <= _STEP_S[1]:
+            raise ParameterError("readings are {:g} to {:g} s apart".format(*_STEP_S))
+        if self.local.noise == NoiseCoefficients():
+            raise ParameterError("a local clock without noise needs no loop")
         if not 0.0 <= self.dead <= 1.0:
             raise ParameterError("the dead time is 0 to 1 steps")
 
