@@ -20,6 +20,7 @@ Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
 
+_LINE_END = 10
 _LARGEST_POWER = 100  # of ten, either way
 _MOST_DIGITS = 19
 
@@ -98,115 +99,118 @@ def _bits(w: np.uint64, q: int, fives: Words) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def _number(
-    text: Bytes, start: int, stop: int, values: Floats, words: Words, at: int,
-    fives: Words, tens: Floats,
-) -> bool:  # fmt: skip
-    """Read the number that ``text[start:stop]`` is; False if it is not a plain one."""
-    i = start
-    if stop - start == 3 and text[i] | 32 == 110 and text[i + 1] | 32 == 97:
+    text: Bytes, i: int, values: Floats, words: Words, at: int, fives: Words, tens: Floats
+) -> int:
+    """Read the number that starts at a place; return where it ends, −1 if it is not plain."""
+    c = text[i]
+    if c | 32 == 110 and text[i + 1] | 32 == 97 and text[i + 2] | 32 == 110:  # nan
         values[at] = np.nan
-        return bool(text[i + 2] | 32 == 110)
-    negative = text[i] == 45
-    if negative or text[i] == 43:
+        return i + 3
+    negative = c == 45
+    if negative or c == 43:
         i += 1
-    w, digits, q, any_digit = np.uint64(0), 0, 0, False
-    point = False
-    while i < stop:
         c = text[i]
-        if 48 <= c <= 57:
-            any_digit = True
-            if digits or c > 48:
-                digits += 1
+    start, w, zeros = i, np.uint64(0), 0
+    while c == 48:
+        i += 1
+        c = text[i]
+    zeros = i - start
+    while 48 <= c <= 57:
+        w = w * _TEN + np.uint64(c - 48)
+        i += 1
+        c = text[i]
+    digits = i - start - zeros
+    q = 0
+    if c == 46:
+        i += 1
+        c = text[i]
+        start = i
+        if digits == 0:
+            while c == 48:
+                i += 1
+                c = text[i]
+            zeros += i - start
+        fraction = i
+        while 48 <= c <= 57:
             w = w * _TEN + np.uint64(c - 48)
-            if point:
-                q -= 1
-        elif c == 46 and not point:
-            point = True
-        else:
-            break
-        i += 1
-    if not any_digit or digits > _MOST_DIGITS:
-        return False
-    if i < stop:
-        c = text[i] | 32
-        if c != 101 and c != 100:  # e, and the d of Fortran
-            return False
-        i += 1
-        down = i < stop and text[i] == 45
-        if i < stop and (down or text[i] == 43):
             i += 1
-        if i == stop or stop - i > 4:
-            return False
-        power = np.int64(0)
-        while i < stop:
-            if not 48 <= text[i] <= 57:
-                return False
-            power = power * 10 + np.int64(text[i]) - 48
+            c = text[i]
+        digits += i - fraction
+        q = start - i
+    if digits + zeros == 0 or digits > _MOST_DIGITS:
+        return -1
+    if c | 32 == 101 or c | 32 == 100:  # e, and the d of Fortran
+        i += 1
+        c = text[i]
+        down = c == 45
+        if down or c == 43:
             i += 1
+            c = text[i]
+        start, power = i, np.int64(0)
+        while 48 <= c <= 57 and i - start < 5:
+            power = power * 10 + np.int64(c) - 48
+            i += 1
+            c = text[i]
+        if i == start or i - start == 5:
+            return -1
         q += int(-power if down else power)
     if w == np.uint64(0):
         values[at] = -0.0 if negative else 0.0
-        return True
-    if w <= (_HIDDEN << _ONE) and -22 <= q <= 22:
+    elif w <= (_HIDDEN << _ONE) and -22 <= q <= 22:
         value = np.float64(w)
         value = value / tens[-q] if q < 0 else value * tens[q]
         values[at] = -value if negative else value
-        return True
-    if not -_LARGEST_POWER <= q <= _LARGEST_POWER:
-        return False
-    bits = _bits(w, q, fives)
-    if bits == _ALL:
-        return False
-    words[at] = bits | (np.uint64(negative) << _TOP)
-    return True
+    elif -_LARGEST_POWER <= q <= _LARGEST_POWER:
+        bits = _bits(w, q, fives)
+        if bits == _ALL:
+            return -1
+        words[at] = bits | (np.uint64(negative) << _TOP)
+    else:
+        return -1
+    return i
 
 
 @njit(cache=True, nogil=True)
 def _lines(
-    text: Bytes, start: int, separator: int, first: int, second: int,
+    text: Bytes, at: int, limit: int, separator: int, first: int, second: int,
     values: Floats, words: Words, others: Floats, other_words: Words,
     fives: Words, tens: Floats,
 ) -> tuple[int, int]:  # fmt: skip
-    at, count = start, 0
-    while at < text.size and count < values.size:
-        i, field, found = at, 1, 0
-        wanted = 1 if second == 0 else 2
-        good = False
+    """Read lines up to a limit before which there is a line's end."""
+    count = 0
+    while at < limit and count < values.size:
+        i, field, missing = at, 1, 1 if second == 0 else 2
         while True:
-            while i < text.size and (text[i] == 32 or text[i] == 9):
-                i += 1
-            begin = i
-            end = i
-            while i < text.size and text[i] != 10:
-                c = text[i]
-                if c == separator or (separator == 32 and c == 9):
-                    break
-                if c != 32 and c != 9 and c != 13:
-                    end = i + 1
+            while text[i] == 32 or text[i] == 9:
                 i += 1
             if field in (first, second):
-                if end == begin:
-                    break
                 if field == first:
-                    good = _number(text, begin, end, values, words, count, fives, tens)
+                    i = _number(text, i, values, words, count, fives, tens)
                 else:
-                    good = _number(text, begin, end, others, other_words, count, fives, tens)
-                if not good:
+                    i = _number(text, i, others, other_words, count, fives, tens)
+                if i < 0:
+                    return count, at
+                end = i
+                while text[i] == 32 or text[i] == 9 or text[i] == 13:
+                    i += 1
+                if text[i] != 10 and text[i] != separator and (separator != 32 or i == end):
+                    return count, at
+                missing -= 1
+                if missing == 0:
                     break
-                found += 1
-                if found == wanted:
-                    break
-            if i >= text.size or text[i] == 10:
-                good = False
-                break
-            i += 1
+            elif separator == 32:
+                while text[i] != 32 and text[i] != 9 and text[i] != 10:
+                    i += 1
+            else:
+                while text[i] != separator and text[i] != 10:
+                    i += 1
+            if text[i] == 10:
+                return count, at
+            if separator != 32:
+                i += 1
             field += 1
-        if not good:
-            return count, at
-        while i < text.size and text[i] != 10:
+        while text[i] != 10:
             i += 1
-        if i >= text.size:
-            return count, at
         at = i + 1
         count += 1
     return count, at
@@ -239,8 +243,11 @@ def parse_lines(
         Where that line starts, or what is left.
     """
     values, others = np.empty(most), np.empty(most if columns[1] else 0)
+    limit = text.size
+    while limit > start and text[limit - 1] != _LINE_END:
+        limit -= 1
     count, stop = _lines(
-        text, start, separator, columns[0], columns[1],
+        text, start, limit, separator, columns[0], columns[1],
         values, values.view(np.uint64), others, others.view(np.uint64), _FIVES, _TENS,
     )  # fmt: skip
     return values[:count], others[: count if columns[1] else 0], stop
