@@ -237,7 +237,14 @@ def predicted_lock_s(
     -------
     float or None
         None if it has not locked by then.
+
+    Raises
+    ------
+    ParameterError
+        The start is further off than a second or a part in a thousand, or no number.
     """
+    if not (abs(phase_s) <= 1.0 and abs(frequency) <= 1e-3):
+        raise ParameterError("a warm start is within a second and a part in a thousand")
     steps = max(math.ceil(longest_s / task.step_s), 1)
     actuator = Actuator(step=_FINE, lower=-_SPAN, upper=_SPAN, slew=slew)
     settings = LoopSettings(

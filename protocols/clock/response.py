@@ -75,17 +75,17 @@ def filter_response(model: StateSpace, grid: Grid, dead: float) -> FilterRespons
     size = model.size
     kept = model.transition()
     kept -= np.outer(gain, kept[PHASE])
-    system = np.eye(size) - grid.delay[:, None, None] * kept
-    states = np.linalg.solve(system, np.broadcast_to(gain[:, None], (*system.shape[:2], 1)))[..., 0]
+    system: _Response = np.eye(size) - grid.delay[:, None, None] * kept
+    drive = np.broadcast_to(gain[:, None], (*system.shape[:2], 1))
+    states: _Response = np.linalg.solve(system, drive)[..., 0].astype(np.complex128)
     now = model.advance.copy()
     now[PHASE] = 0.0
     then = now * model.decay
     then[DRIFT] += model.step_s**2
-    phase = states[:, PHASE] + dead * (states @ now)
-    frequency = states @ (now + dead * (then - now)) / model.step_s
-    return FilterResponse(
-        states[:, PHASE], phase, frequency, grid.delay, dead, model.step_s
-    )  # fmt: skip
+    phase: _Response = states[:, PHASE] + dead * (states @ now)
+    frequency: _Response = states @ (now + dead * (then - now)) / model.step_s
+    settled: _Response = states[:, PHASE]
+    return FilterResponse(settled, phase, frequency, grid.delay, dead, model.step_s)
 
 
 def settled_gain(model: StateSpace) -> NDArray[np.float64]:

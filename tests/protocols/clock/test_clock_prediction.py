@@ -149,3 +149,6 @@ def test_what_cannot_be_predicted_is_refused():
             predicted_holdover(task, np.array(wrong, np.int64))
     with pytest.raises(ParameterError):
         predicted_holdover(task, np.array([1]), learnt_s=math.nan)
+    for wrong in ({"phase_s": math.nan}, {"frequency": 1.0}):
+        with pytest.raises(ParameterError):
+            predicted_lock_s(task, design, **wrong)
