@@ -225,6 +225,8 @@ class GapFreeCounter(Protocol):
     """A counter whose gates follow each other without a gap; `estimator` is ``pi``."""
 
     estimator: str
+    #: What opens the first gate: ``immediate``, ``rear``, or the input ``A`` or ``B``.
+    arming_source: str
 
     def start_gates(self, gate_s: float, channel: int = 1, count: int = 10_000) -> None:
         """Start a series of gates."""

@@ -133,12 +133,16 @@ class OpticalLink:
         self._phase = 0.0
 
     def step(self, first_hz: float, second_hz: float) -> LinkReading:
-        """Take one reading of each counter, nan where there is none."""
+        """Take one reading of each counter, nan where there is none, and steer."""
+        return self.judge(first_hz, second_hz, self.settings.shifter_hz + self._shift_hz)
+
+    def judge(self, first_hz: float, second_hz: float, shifter_hz: float) -> LinkReading:
+        """Take one reading of each counter with the shifter at `shifter_hz` meanwhile."""
         s = self.settings
         slip = self.slips.step(first_hz, second_hz)
         mean_hz = 0.5 * (first_hz + second_hz)
         deviation_hz = s.sign * (mean_hz - s.beat_hz) / s.passes
-        expected_hz = self._shift_hz + self._doppler_hz
+        expected_hz = shifter_hz - s.shifter_hz + self._doppler_hz
         finite = math.isfinite(deviation_hz)
         lost = finite and abs(deviation_hz - expected_hz) > s.lost_hz
         valid = finite and not lost and slip.flag == SlipFlag.CLEAN

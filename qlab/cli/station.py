@@ -41,6 +41,18 @@ def station() -> None:
     help="The simulated BB84 bench (what commands use without a station file).",
 )
 @click.option(
+    "--clock",
+    "kind",
+    flag_value="clock.toml",
+    help="The simulated clock bench (what `qlab run counter` and `clock` use).",
+)
+@click.option(
+    "--fibre",
+    "kind",
+    flag_value="fibre.toml",
+    help="The simulated optical link (what `qlab run fibre` uses).",
+)
+@click.option(
     "--template",
     "kind",
     flag_value="template.toml",

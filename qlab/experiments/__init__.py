@@ -31,4 +31,9 @@ EXPERIMENTS = {
         "qlab.experiments.bb84.summary:summary",
         "qlab.experiments.bb84.picture:draw",
     ),
+    "fibre": Entry(
+        "qlab.experiments.fibre.experiment:Fibre",
+        "qlab.experiments.fibre.summary:summary",
+        "qlab.experiments.fibre.picture:draw",
+    ),
 }

@@ -29,7 +29,6 @@ from qlab.station.tables import read_dataclass, setting
 from qlab.station.toml import toml_text
 
 __all__ = [
-    "DEFAULT_STATION",
     "SCHEMA",
     "StationFile",
     "load_station",
@@ -40,7 +39,6 @@ __all__ = [
 #: Version of the station file that this program reads.
 SCHEMA = 1
 #: Name of the packaged bench that is used where no station file is given.
-DEFAULT_STATION = "bench.toml"
 
 #: Sources of a run file's journal that are no instruments.
 _TAKEN = ("clock", "entropy", "message", "run")
@@ -108,8 +106,14 @@ class StationFile:
         return toml_text(self.document)
 
 
-def load_station(file: str | FilePath | None = None) -> StationFile:
-    """Read a station file, or the packaged default bench.
+def load_station(file: str | FilePath | None = None, packaged: str = "bench") -> StationFile:
+    """Read a station file, or without one a packaged bench.
+
+    Parameters
+    ----------
+    file : path, optional
+    packaged : str
+        ``bench`` (BB84), ``clock`` or ``fibre``.
 
     Raises
     ------
@@ -117,8 +121,8 @@ def load_station(file: str | FilePath | None = None) -> StationFile:
         Naming file, line, key and remedy.
     """
     if file is None:
-        packaged = resources.files("qlab.stations") / DEFAULT_STATION
-        return parse_station(packaged.read_text(encoding="utf-8"), f"default {DEFAULT_STATION}")
+        text = (resources.files("qlab.stations") / f"{packaged}.toml").read_text(encoding="utf-8")
+        return parse_station(text, f"default {packaged}.toml")
     try:
         text = FilePath(file).read_bytes().decode("utf-8")
     except OSError as error:

@@ -10,6 +10,7 @@ __all__ = ["run"]
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "bb84": ("qlab.cli.run.bb84:bb84", "Distribute a key by one-decoy BB84."),
+    "fibre": ("qlab.cli.run.fibre:fibre", "Hold an optical frequency link through its shifter."),
 }
 
 
