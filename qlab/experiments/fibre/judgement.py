@@ -64,7 +64,7 @@ def judged(
 
 
 def _statistics(frequency: NDArray[np.float64], gate_s: float) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for name in ("oadev", "mdev"):
         try:
             result = stability(frequency, gate_s, name, input="frequency")
