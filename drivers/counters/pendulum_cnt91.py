@@ -62,8 +62,8 @@ class PendulumCNT91(Instrument):
     reporting = ScpiQueue()
     identity_pattern: ClassVar[str] = r"(?i).*(CNT-91|FCA3\d\d\d).*"
     channels: ClassVar = {"channel": (Input, _CHANNELS)}
-    estimator: ClassVar[str] = "pi"
-    dead_time_s: ClassVar[float] = 0.0
+    estimator: str = "pi"
+    dead_time_s: float = 0.0
 
     _gate_s = 1.0
     _last_s: float | None = None

@@ -108,8 +108,8 @@ class SRSSR620(Instrument):
     channels: ClassVar[dict[str, tuple[type[Channel], tuple[int, ...]]]] = {
         "channel": (Input, (1, 2))
     }
-    estimator: ClassVar[str] = "pi"
-    dead_time_s: ClassVar[float] = math.nan
+    estimator: str = "pi"
+    dead_time_s: float = math.nan
 
     mode = Choice(
         "MODE?",

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 from mypy import api
 
 if TYPE_CHECKING:
+    from drivers.counters.pendulum_cnt91 import PendulumCNT91
+    from drivers.counters.srs_sr620 import SRSSR620
+    from drivers.counters.tapr_ticc import TAPRTICC
     from drivers.detectors.sfifteen_spd import SFifteenSPD
     from drivers.frequency_standards.microchip_5071a import Microchip5071A
     from drivers.frequency_standards.microchip_sa5x import MicrochipSA5x
     from drivers.frequency_standards.microchip_sa45s import MicrochipSA45s
+    from drivers.frequency_standards.srs_fs740 import SRSFS740
     from drivers.frequency_standards.srs_prs10 import FS725, PRS10
     from drivers.modulators.thorlabs_mbx import ThorlabsMBX
     from drivers.roles import (
         BiasController,
+        Counter,
         DetectorControl,
+        FrequencyStandard,
+        GapFreeCounter,
+        IntervalCounter,
         SteerableStandard,
         TemperatureProbe,
         TimeTagger,
@@ -38,6 +46,18 @@ if TYPE_CHECKING:
         return unit
 
     def thermometer(unit: Standard) -> TemperatureProbe:
+        return unit
+
+    def disciplined(unit: SRSFS740) -> FrequencyStandard:
+        return unit
+
+    def counter(unit: SRSSR620 | PendulumCNT91) -> Counter:
+        return unit
+
+    def gap_free(unit: PendulumCNT91) -> GapFreeCounter:
+        return unit
+
+    def intervals(unit: SRSSR620 | TAPRTICC) -> IntervalCounter:
         return unit
 
     def not_a_tagger(unit: SFifteenSPD) -> TimeTagger:
