@@ -97,7 +97,7 @@ def _edf(alpha: Floats, factors: Integers, counts: Integers) -> Floats:
 
 STATISTICS = (
     Statistic(
-        "theo1", theo1_kernel, edf=_edf, stretch=0.75,
+        "theo1", theo1_kernel, edf=_edf, stretch=0.75, multiple=2,
         largest=lambda points: (points - 1) // 2 * 2 if points > _SMALLEST else 0,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from protocols.stability.statistic import Floats
 from protocols.stability.stream import EXACT, STREAMED, StreamedStability
 from protocols.stability.taus import Taus
 from qlab.errors import UsageError
-from qlab.stability.readings import Readings
+from qlab.stability.readings import Quantity, Readings
 
 __all__ = ["Results", "Task", "work_out"]
 
@@ -25,6 +25,7 @@ _MOST_IN_MEMORY = 200_000_000
 # What these say of readings that a counter has averaged already is something else.
 _WANT_PI = ("adev", "oadev", "hdev", "ohdev", "totdev", "htotdev", "theo1")
 _REMEDY = "docs/stability.md says what each statistic needs; `--taus octave` takes what there is"
+_NEED_MEAN = {"tierms", "mtie"}  # of all the frequencies, before they are cumulated
 _HERTZ, _STEADY = 1e3, 1e-3
 
 
@@ -55,11 +56,11 @@ class Task:
     drift: str | None = None
     jumps: int | None = None
 
-    @property
-    def can_stream(self) -> bool:
-        """Whether the readings may go by, none of them kept."""
+    def can_stream(self, quantity: Quantity) -> bool:
+        """Tell whether the readings may go by, none of them kept."""
         whole = (self.outliers, self.drift, self.jumps) != (None, None, None)
-        return self.taus == "octave" and not whole and set(self.names) <= set(STREAMED)
+        names = set(STREAMED) - (_NEED_MEAN if quantity == "frequency" else set())
+        return self.taus == "octave" and not whole and set(self.names) <= names
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,12 @@ def work_out(readings: Readings, task: Task) -> Results:
     """
     parts: list[Floats] = []
     points = 0
+    can_stream = task.can_stream(readings.quantity)
     coming = iter(readings.parts)
     for part in coming:
         parts.append(part)
         points += part.size
-        if points > (_IN_MEMORY if task.can_stream else _MOST_IN_MEMORY):
+        if points > (_IN_MEMORY if can_stream else _MOST_IN_MEMORY):
             break
     else:
         try:
@@ -114,7 +116,7 @@ def work_out(readings: Readings, task: Task) -> Results:
             raise UsageError(f"{readings.path}: {error}", remedy=_REMEDY) from None
         _warn(readings, task)
         return found
-    if not task.can_stream:
+    if not can_stream:
         raise UsageError(
             f"{readings.path}: more than {_MOST_IN_MEMORY:,} readings",
             remedy=f"so many are streamed: {', '.join(STREAMED)} at --taus octave",

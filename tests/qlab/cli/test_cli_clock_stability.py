@@ -275,6 +275,6 @@ def test_long_files_are_streamed(stability, tmp_path, monkeypatch):
         assert dev[exact:] == pytest.approx(one["dev"][exact:], rel=0.01)
         assert n[:exact] == one["n"][:exact]
     monkeypatch.setattr("qlab.stability.results._MOST_IN_MEMORY", 20_000)
-    code, _, err = stability(path, "--stat", "mtie")
+    code, _, err = stability(path, "--stat", "pdev")
     assert code == 2
     assert "more than 20,000 readings" in err
