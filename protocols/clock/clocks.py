@@ -30,6 +30,8 @@ class Clock:
         Standard deviation of the white phase noise of its pulses.
     ageing_per_s : float
         Size of its frequency drift.
+    per_kelvin : float
+        Size of the temperature coefficient of its frequency, in 1/K.
     quartz : NoiseCoefficients or None
         Of the oscillator that an atomic reference steers, if that shows at short times.
     quartz_time_s : float
@@ -47,14 +49,15 @@ class Clock:
     noise: NoiseCoefficients
     white_phase_s: float = 0.0
     ageing_per_s: float = 0.0
+    per_kelvin: float = 0.0
     quartz: NoiseCoefficients | None = None
     quartz_time_s: float = 3.0
     source: str = ""
 
     def __post_init__(self) -> None:
-        values = (self.white_phase_s, self.ageing_per_s, self.quartz_time_s)
+        values = (self.white_phase_s, self.ageing_per_s, self.per_kelvin, self.quartz_time_s)
         if not all(0.0 <= value < math.inf for value in values):
-            raise ParameterError("phase noise, ageing and filter time must not be negative")
+            raise ParameterError("a clock's figures must be finite and not negative")
 
 
 _adev = NoiseCoefficients.from_adev
@@ -74,12 +77,16 @@ CLOCKS: dict[str, Clock] = {
     "fs725": Clock(
         noise=_adev(white=2e-11, flicker=5e-13, walk=3e-15),
         ageing_per_s=5e-11 / _MONTH_S,
-        source="SRS FS725/PRS10: 2e-11 at 1 s, 5e-11 a month; floor and random walk assumed",
+        per_kelvin=2e-12,
+        source="SRS FS725/PRS10: 2e-11 at 1 s, 5e-11 a month, 1e-10 over temperature; floor "
+        "and random walk assumed",
     ),
     "sa45s": Clock(
         noise=_adev(white=3e-10, flicker=5e-12, walk=5e-14),
         ageing_per_s=9e-10 / _MONTH_S,
-        source="Microchip SA.45s: 3e-10 at 1 s, 9e-10 a month; floor and random walk assumed",
+        per_kelvin=5e-12,
+        source="Microchip SA.45s: 3e-10 at 1 s, 9e-10 a month, 4e-10 over temperature; floor "
+        "and random walk assumed",
     ),
     "sa5x": Clock(
         noise=_adev(white=3e-11, flicker=5e-13, walk=1e-14),

@@ -6,9 +6,9 @@ Gauss-Markov frequencies, each with a time constant sqrt(10) times the last one'
 spectrum over the decades they span (a Lorentzian 4 v tau / (1 + (2 pi f tau)^2) each; with
 v = h_-1 ln sqrt(10) they add up to h_-1/f). All steps are exact, whatever their length.
 
-The transition needs exponentials. They are summed here as series, since the last digit of a
-library's `exp` depends on the machine, and everything that a steering command follows from
-must not.
+The transition needs exponentials. They are summed here as series, and squares are written as
+products, since the last digit of a library's `exp` and `pow` depends on the machine, and
+what a steering command follows from must not.
 
 References
 ----------
@@ -45,7 +45,7 @@ PHASE, WALK, DRIFT, WARMTH, FLICKER = 0, 1, 2, 3, 4
 """Places in the state: phase [s], random-walk frequency, its drift [1/s], temperature
 coefficient of the frequency [1/K]; from the last on, flicker frequencies."""
 
-_LN_SQRT_10 = 1.1512925464970229
+_LN_2, _LN_SQRT_10 = 0.6931471805599453, 1.1512925464970229
 _SQRT_10 = 3.1622776601683795
 
 FLICKER_TIMES_S = tuple(20.0 * 10 ** (k // 2) * (_SQRT_10 if k % 2 else 1.0) for k in range(11))
@@ -93,9 +93,9 @@ class NoiseCoefficients:
             The flicker floor.
         """
         return cls(
-            h_0=2.0 * white**2,
-            h_minus_1=flicker**2 / (2.0 * math.log(2.0)),
-            h_minus_2=3.0 * walk**2 / (2.0 * math.pi**2),
+            h_0=2.0 * white * white,
+            h_minus_1=flicker * flicker / (2.0 * _LN_2),
+            h_minus_2=3.0 * walk * walk / (2.0 * math.pi * math.pi),
         )
 
     def __add__(self, other: NoiseCoefficients) -> NoiseCoefficients:
@@ -200,7 +200,8 @@ def state_space(
     advance, decay, prior = np.zeros(size), np.ones(size), np.zeros(size)
     q = np.zeros((size, size))
     advance[:FLICKER] = 1.0, t, t * t / 2.0, 0.0
-    prior[:FLICKER] = phase_s**2, frequency**2, drift_per_s**2, per_kelvin**2
+    doubts = np.array([phase_s, frequency, drift_per_s, per_kelvin])
+    prior[:FLICKER] = doubts * doubts
     q[PHASE, PHASE] = q1 * t + q2 * t * t * t / 3.0
     q[PHASE, WALK] = q[WALK, PHASE] = q2 * t * t / 2.0
     q[WALK, WALK] = q2 * t

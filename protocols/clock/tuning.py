@@ -93,6 +93,7 @@ class Task:
             step_s=self.step_s,
             reading_s=self.reading_s,
             drift_per_s=self.local.ageing_per_s + self.reference.ageing_per_s,
+            per_kelvin=self.local.per_kelvin,
         )
 
 
