@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from protocols.errors import ParameterError
 from protocols.reconciliation import cascade, ldpc
 from protocols.reconciliation.interface import Answerer, Corrector, Estimate
@@ -17,11 +19,15 @@ _FRAMES = {"ldpc": None, "ldpc-16k": 1 << 14, "ldpc-64k": 1 << 16, "ldpc-1m": 1 
 _VARIANTS = {f"cascade-{name}": name for name in cascade.VARIANTS}
 _NAMES = {frame: name for name, frame in _FRAMES.items() if frame is not None}
 
-#: By what was measured on blocks of 2**17 bits and more at 1 to 5 %, and a margin.
-_ALLOWANCES = {"cascade": 1.1, "ldpc-16k": 1.6, "ldpc-64k": 1.4, "ldpc-1m": 1.35}
+#: By what was measured at 1 to 5 %, and a margin; of LDPC codes for blocks of many frames.
+_ALLOWANCES = {"cascade": 1.1, "ldpc-16k": 1.27, "ldpc-64k": 1.18, "ldpc-1m": 1.13}
 _ALLOWANCE_OF_VARIANTS = 1.3
+#: What few frames may need beyond that: it falls with the square root of their number.
+_SPREAD_OF_FRAMES = 0.25
 
-_LEAST_AUTO = 1 << 20
+#: "auto" takes codes for a whole frame at least, and for the rates that they were made for:
+#: the longest of a ladder disclose 5 % of a frame, which below is far more than Cascade does.
+_LEAST_BITS, _LEAST_RATE = 1 << 14, 0.009
 
 METHODS = ("auto", "cascade", *_VARIANTS, *_FRAMES)
 """What can be asked for."""
@@ -36,9 +42,9 @@ def require(method: str) -> None:
 def choose(method: str, size: int, estimate: Estimate) -> str:
     """Return the method that `method` stands for, for a block of `size` bits.
 
-    "auto" takes LDPC codes for blocks of 2**20 bits and more, since they are fast and their
-    messages tell the eavesdropper nothing of where the errors are, and Cascade for shorter
-    ones, where each bit counts and it discloses a sixth less. "ldpc" takes the longest
+    "auto" takes LDPC codes for blocks of 2**14 bits and more whose error rate they are made
+    for, since their messages tell the eavesdropper nothing of where the errors are, and else
+    Cascade. "ldpc" takes them for shorter ones and lower rates, too. Both take the longest
     frames that fit. What is too short or too wrong for any code goes to Cascade. Both
     parties come to the same choice from what both know.
 
@@ -50,19 +56,23 @@ def choose(method: str, size: int, estimate: Estimate) -> str:
     require(method)
     if method in _VARIANTS:
         return method
-    if method == "cascade" or (method == "auto" and size < _LEAST_AUTO):
+    outside = size < _LEAST_BITS or estimate.rate < _LEAST_RATE
+    if method == "cascade" or (method == "auto" and outside):
         return "cascade"
     frame = choose_frame(size, estimate, _FRAMES.get(method))
     return "cascade" if frame is None else _NAMES[frame]
 
 
-def allowance(method: str) -> float:
+def allowance(method: str, size: int) -> float:
     """Return the efficiency to allow for when a length is agreed before the block is known.
 
-    About a tenth above what the chosen `method` needs on average, for the spread of errors
-    between blocks and of failures between frames.
+    It is above what the chosen `method` needs on average for blocks of `size` bits, for the
+    spread of errors between blocks and, with LDPC codes, of blind rounds between frames. A
+    block of few frames one of which goes to Cascade may need more, and then gives no key.
     """
-    return _ALLOWANCES.get(method, _ALLOWANCE_OF_VARIANTS)
+    usual = _ALLOWANCES.get(method, _ALLOWANCE_OF_VARIANTS)
+    frame = _FRAMES.get(method)
+    return usual if frame is None else usual + _SPREAD_OF_FRAMES / math.sqrt(max(1, size / frame))
 
 
 def corrector(

@@ -105,14 +105,11 @@ def distil_runs(
     session = _Session(store)
     progress.phase("runs read", len(paths))
     planned, slots = _common_settings(paths, session)
-    planned.options = dataclasses.replace(planned.options, slots=slots)
-    setup, hopeless = planned.setup()
-    setup = dataclasses.replace(
-        setup,
-        reconciliation=reconciliation,
-        amplification=amplification,
-        already_disclosed=session.already_disclosed,
+    planned.options = dataclasses.replace(
+        planned.options, slots=slots, reconciliation=reconciliation, amplification=amplification
     )
+    setup, hopeless = planned.setup()
+    setup = dataclasses.replace(setup, already_disclosed=session.already_disclosed)
     alice, bob = Alice(setup, workers=workers), _Bob(setup, workers=workers)
     bob.alice = alice
     for path in paths:

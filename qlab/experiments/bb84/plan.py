@@ -19,6 +19,7 @@ __all__ = ["agreed_plan"]
 def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
     """Plan the block and agree on sizes, thresholds and length, before any light.
 
+    What "auto" stands for is agreed on, too: the length allows for what that discloses.
     Returns also why no key can be expected, if so: then the run is a measurement.
     """
     p1 = dyadic(options.probabilities[0])
@@ -39,17 +40,19 @@ def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
     slots = options.slots * options.pattern_repeats
     expected = expected_counts(source, p_z, slots, channel)
     test = Estimate(round(sum(expected.m_x)), math.ceil(sum(expected.n_x)))
-    method = choice.choose(options.reconciliation, round(sum(expected.n_z)), test)
+    size = round(sum(expected.n_z))
+    method = choice.choose(options.reconciliation, size, test)
     hopeless = None
     try:
-        agreement = plan_length(expected, source, security, efficiency=choice.allowance(method))
+        efficiency = choice.allowance(method, size)
+        agreement = plan_length(expected, source, security, efficiency=efficiency)
     except InsecureError as error:
         agreement, hopeless = plan_measurement(expected, security), str(error)
     setup = Setup(
         source,
         agreement,
         options.phase_randomisation,
-        options.reconciliation,
+        method,
         options.amplification,
     )
     return setup, hopeless

@@ -63,7 +63,7 @@ def bench_setup(
     reconciliation: str = "cascade",
 ) -> Setup:
     expected = expected_counts(SOURCE, P_Z, slots, channel)
-    allowed = choice.allowance(reconciliation)
+    allowed = choice.allowance(reconciliation, round(sum(expected.n_z)))
     agreement = plan_length(expected, SOURCE, Security(1e-9, 1e-15), margin, allowed)
     return Setup(SOURCE, agreement, phase_randomisation, reconciliation)
 

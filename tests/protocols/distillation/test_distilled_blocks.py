@@ -177,7 +177,7 @@ def test_long_blocks_end_equal_by_any_method(method: str, pattern: str) -> None:
     account = line.bob.result
     assert account.reason is None and line.alice.key == line.bob.key
     assert account.errors == np.count_nonzero(alice != bob)
-    chosen = {"auto": "cascade", "ldpc": "ldpc-64k"}
+    chosen = {"auto": "ldpc-64k", "ldpc": "ldpc-64k"}
     assert account.reconciliation == chosen.get(method, method)
     assert account == line.alice.result
 

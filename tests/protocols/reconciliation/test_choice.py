@@ -17,11 +17,15 @@ MANY = Estimate(200, 1000)
     ("method", "size", "estimate", "chosen"),
     [
         ("auto", 1, FEW, "cascade"),
-        ("auto", 200_000, FEW, "cascade"),
-        ("auto", 1 << 19, FEW, "cascade"),
-        ("auto", 1 << 20, FEW, "ldpc-64k"),
+        ("auto", (1 << 14) - 1, FEW, "cascade"),
+        ("auto", 1 << 14, FEW, "ldpc-16k"),
+        ("auto", 30_000, FEW, "ldpc-16k"),
+        ("auto", 200_000, FEW, "ldpc-64k"),
         ("auto", 10**8, FEW, "ldpc-64k"),
         ("auto", 10**8, MANY, "cascade"),
+        ("auto", 10**8, Estimate(80, 10_000), "cascade"),
+        ("auto", 10**8, Estimate(100, 10_000), "ldpc-64k"),
+        ("ldpc", 10**8, Estimate(80, 10_000), "ldpc-64k"),
         ("auto", 10**8, Estimate(0, 0), "cascade"),
         ("cascade", 10**8, FEW, "cascade"),
         ("cascade-original", 10**8, FEW, "cascade-original"),
@@ -37,7 +41,7 @@ MANY = Estimate(200, 1000)
 def test_choice(method: str, size: int, estimate: Estimate, chosen: str) -> None:
     assert choice.choose(method, size, estimate) == chosen
     assert choice.choose(chosen, size, estimate) == chosen
-    assert choice.allowance(chosen) > 1
+    assert choice.allowance(chosen, size) >= choice.allowance(chosen, 2 * size) > 1
     assert choice.assumptions(chosen, True)[-1] == ERROR_PATTERN_NOTE
     assert len(choice.assumptions(chosen, True)) == 1 + chosen.startswith("ldpc")
 

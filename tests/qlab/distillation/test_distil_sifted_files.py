@@ -57,7 +57,7 @@ def files(tmp_path):
 
 def test_a_key_with_its_account(files, command):
     alice, bob = keys_of(30_000, 0.02)
-    code, results = command(*files(alice, bob, every=64))
+    code, results = command(*files(alice, bob, every=64), "--reconciliation", "cascade")
     assert code == 0 and results["schema"] == "qlab.key.distill/1"
     assert results["bits"] == 30_000
     assert results["errors"] == np.count_nonzero(alice != bob)

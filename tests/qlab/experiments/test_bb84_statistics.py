@@ -52,7 +52,7 @@ def check(seeds: list[Seen]) -> None:
     """
     for seen in seeds:
         assert seen.results["no_key"] is None
-        assert seen.results["secret_bits"] == seen.results["agreed_length"] > 50_000
+        assert seen.results["secret_bits"] == seen.results["agreed_length"] > 40_000
         assert seen.results["secret_bits"] < seen.results["bounds"]["length"]
         assert max(seen.qber_z, seen.qber_x) <= 0.025
         assert seen.results["verified"] is True
