@@ -22,6 +22,8 @@ _HEARTBEAT_MS, _SILENCE_MS = 2_000, 15_000
 #: A new connection is ours to begin. With -1, which forbids ZeroMQ to, it drops what came
 #: before the old one ended and was not read yet.
 _NEVER_MS = 1 << 30
+#: More than CURVE adds to a part: a name, flags, a nonce and a tag.
+_ENCRYPTION_BYTES = 64
 #: Messages that wait in a connection's queue.
 QUEUE = 8
 
@@ -67,7 +69,7 @@ class _Socket:
         socket = self._context.socket(kind)
         for option, value in (
             (zmq.LINGER, 0),
-            (zmq.MAXMSGSIZE, LARGEST_PIECE),
+            (zmq.MAXMSGSIZE, LARGEST_PIECE + _ENCRYPTION_BYTES),
             (zmq.SNDHWM, 0),  # a line has its own window
             (zmq.RCVHWM, QUEUE),
             (zmq.HEARTBEAT_IVL, _HEARTBEAT_MS),

@@ -406,7 +406,7 @@ def test_a_frame_that_is_too_large_ends_its_connection():
     stranger.connect(f"tcp://127.0.0.1:{listening.port}")
     stranger.send(bytes(frames.LARGEST_PIECE))
     assert len(listening._socket.receive(5.0, 16)) == 1
-    stranger.send(bytes(frames.LARGEST_PIECE + 1))
+    stranger.send(bytes(frames.LARGEST_PIECE + 65))
     assert listening._socket.receive(0.5, 16) == []
     stranger.close(0)
     context.term()
@@ -542,15 +542,17 @@ def test_private_lines():
     with Proxy(listening.port, act) as proxy:
         caller = connect(str(proxy.port), patience=QUICK, private=Private(key.public))
         both = Both(listening, caller, lambda line, first: talk_secret(line, first))
-    assert both.errors == [None, None]
+    assert both.errors == [None, None] and both.lines[0].connections == 1
     assert b"a secret to nobody else" not in seen
 
 
 def talk_secret(line, first):
     if first:
         line.send(b"a secret to nobody else")
+        line.send(bytes(3 * frames.LARGEST_PIECE))
         return line.receive()
     heard = line.receive()
+    assert len(line.receive()) == 3 * frames.LARGEST_PIECE
     line.send(heard)
     return heard
 
