@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -33,9 +34,8 @@ def test_tai_is_ahead_of_utc(text, apart_s):
 
 
 def test_every_leap_second_is_shown():
-    for (before, after), (day, _) in zip(
-        zip(LEAP_SECONDS[:-1], LEAP_SECONDS[1:], strict=True), LEAP_SECONDS[1:], strict=True
-    ):
+    for before, after in itertools.pairwise(LEAP_SECONDS):
+        day = after[0]
         assert after[1] == before[1] + 1
         midnight = tai_ns((day - 40_587) * 86_400 * SECOND)
         shown = [utc_text(midnight + k * SECOND)[11:] for k in (-2, -1, 0)]
