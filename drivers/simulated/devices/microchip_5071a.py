@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
+from drivers.simulated.devices.pulse_discipline import OwnSecond
 from drivers.simulated.devices.steering import Steering
 from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
@@ -93,6 +94,10 @@ class Microchip5071ADevice(LineDevice):
     ---------
     oscillator : Oscillator
         Its output; steered if it can be.
+    sync_front, sync_rear : Oscillator
+        The clocks whose seconds arrive at the 1PPS inputs; left out, none do.
+    pps_output : Pulses
+        The pulses that it sends.
     room : Room
         Where it stands; left out, it is 23 degrees Celsius there.
 
@@ -113,7 +118,7 @@ class Microchip5071ADevice(LineDevice):
     connectors = ("serial",)
     serial = SerialLine(baud=9600, echo=True, prompt=b"scpi > ")
     latency_s = 0.02
-    terminal_names = ("oscillator", "room")
+    terminal_names = ("oscillator", "sync_front", "sync_rear", "pps_output", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "maker": "SYMMETRICOM",
         "serial_number": "0",
@@ -130,7 +135,9 @@ class Microchip5071ADevice(LineDevice):
         super().__init__(name, time, terminals, **settings)
         warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
         self._operating_from_ns = self.t_ns + round(warm_up_s * 1e9)
-        self._steering = Steering(self.terminals.get("oscillator"), _STEP)
+        own = self.terminals.get("oscillator")
+        self._steering = Steering(own, _STEP)
+        self._second = OwnSecond(own, self.terminals.get("pps_output"), self.t_ns)
         self._remote = False
         self._standby = False
         self._day = _MJD_AT_START
@@ -229,8 +236,18 @@ class Microchip5071ADevice(LineDevice):
         self._steering.set(self.t_ns, round(value / _STEP))
         return None
 
-    @line("DISP(?:LAY)?:ENAB(?:LE)?" + r"\s+(ON|OFF)")
     @line(_forms("[SOURce]:PTIMe:SYNC") + r"\s+(FRONT|REAR|OFF)")
+    def synchronise(self, port: str) -> str | None:
+        """Move the pulses onto the next one at an input; without one they stay."""
+        if not self._remote:
+            return _LOCAL
+        next_ns = (self.t_ns // _SECOND_NS + 1) * _SECOND_NS
+        early_s = self._second.early_s(self.terminals.get(f"sync_{port.lower()}"), next_ns)
+        if early_s is not None:
+            self._second.move(next_ns, early_s)
+        return None
+
+    @line("DISP(?:LAY)?:ENAB(?:LE)?" + r"\s+(ON|OFF)")
     def accept(self, state: str) -> str | None:
         """Take a setting that shows nowhere on the line."""
         return None if self._remote else _LOCAL

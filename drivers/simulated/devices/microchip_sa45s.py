@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Session, Setting
-from drivers.simulated.devices.pulse_discipline import PulseDiscipline
+from drivers.simulated.devices.pulse_discipline import OwnSecond, PulseDiscipline
 from drivers.simulated.devices.steering import Steering
 from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
@@ -46,6 +46,8 @@ class MicrochipSA45sDevice(LineDevice):
         Its output; steered if it can be.
     pps_input : Oscillator
         The clock whose seconds arrive at the 1PPS input; left out, none do.
+    pps_output : Pulses
+        The pulses that it sends.
     room : Room
         Where it stands; left out, it is 23 degrees Celsius there.
 
@@ -71,7 +73,7 @@ class MicrochipSA45sDevice(LineDevice):
     connectors = ("serial",)
     serial = SerialLine(baud=57600)
     latency_s = 2e-3
-    terminal_names = ("oscillator", "pps_input", "room")
+    terminal_names = ("oscillator", "pps_input", "pps_output", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "1209CS00909",
         "firmware": "1.09",
@@ -89,8 +91,9 @@ class MicrochipSA45sDevice(LineDevice):
         warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
         self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._steering = Steering(own, _STEP)
+        self._own_second = OwnSecond(own, self.terminals.get("pps_output"), self.t_ns)
         self._pulses = PulseDiscipline(
-            own,
+            self._own_second,
             self.terminals.get("pps_input"),
             self._steering,
             step=_STEP,

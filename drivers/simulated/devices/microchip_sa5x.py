@@ -1,8 +1,9 @@
 """Microchip SA.5x miniature atomic clock on its serial port.
 
 Framing, names, units and ranges after the sources that the driver names. Assumed:
-the numbers of refusals, what a set answers, how long locking takes, the sign of
-the phase, and the loop of disciplining, of which the time constant is known.
+the numbers of refusals, what a set answers, how long locking takes, the signs of
+the phase and of the pulse's offset, which is later here, and the loop of
+disciplining, of which the time constant is known.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
-from drivers.simulated.devices.pulse_discipline import PulseDiscipline
+from drivers.simulated.devices.pulse_discipline import OwnSecond, PulseDiscipline
 from drivers.simulated.devices.steering import Steering
 from drivers.simulated.devices.surroundings import inside_c
 from drivers.simulated.line import LineDevice, line
@@ -49,6 +50,8 @@ class MicrochipSA5xDevice(LineDevice):
         Its output; steered if it can be.
     pps_input : Oscillator
         The clock whose seconds arrive at the 1PPS input; left out, none do.
+    pps_output : Pulses
+        The pulses that it sends.
     room : Room
         Where it stands; left out, it is 23 degrees Celsius there.
 
@@ -73,7 +76,7 @@ class MicrochipSA5xDevice(LineDevice):
     serial = SerialLine(baud=57600)
     line_ends = b"}"
     latency_s = 2e-3
-    terminal_names = ("oscillator", "pps_input", "room")
+    terminal_names = ("oscillator", "pps_input", "pps_output", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "2101MX00042",
         "firmware": "V1.1.7",
@@ -91,8 +94,9 @@ class MicrochipSA5xDevice(LineDevice):
         warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
         self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._steering = Steering(own, _STEP)
+        self._own_second = OwnSecond(own, self.terminals.get("pps_output"), self.t_ns)
         self._pulses = PulseDiscipline(
-            own,
+            self._own_second,
             self.terminals.get("pps_input"),
             self._steering,
             step=_STEP,
@@ -135,6 +139,8 @@ class MicrochipSA5xDevice(LineDevice):
         low, high, step, _ = _SETTABLE[name]
         if not low <= int(value) <= high or int(value) % step:
             return _RANGE
+        if name == "PpsOffset":
+            self._own_second.move(self.t_ns, (int(value) - self._values[name]) * 1e-9)
         self._values[name] = int(value)
         if name == "DigitalTuning" and not self._pulses.running:
             self._steering.set(self.t_ns, int(value))

@@ -7,9 +7,43 @@ from typing import Any
 
 from drivers.simulated.devices.steering import Steering
 
-__all__ = ["PulseDiscipline"]
+__all__ = ["OwnSecond", "PulseDiscipline"]
 
 _SECOND_NS = 1_000_000_000
+
+
+class OwnSecond:
+    """Where a clock puts its second, which may be later than its oscillator's.
+
+    Parameters
+    ----------
+    oscillator : object or None
+        Terminal of the plant: the clock itself.
+    output : object or None
+        Terminal of the plant: its pulses, which are placed with ``place``.
+    t_ns : int
+        Present time.
+    """
+
+    def __init__(self, oscillator: Any, output: Any, t_ns: int) -> None:
+        self._oscillator, self._output = oscillator, output
+        self.late_s = 0.0 if output is None else float(output.late_s(t_ns))
+
+    def early_s(self, reference: Any, t_ns: int) -> float | None:
+        """Return by how much it is earlier than that of `reference`; None without one."""
+        if reference is None:
+            return None
+        reference_s = float(reference.phase_s(t_ns))
+        if math.isnan(reference_s):  # nothing arrives
+            return None
+        own_s = 0.0 if self._oscillator is None else float(self._oscillator.phase_s(t_ns))
+        return (own_s - self.late_s - reference_s + 0.5) % 1.0 - 0.5
+
+    def move(self, t_ns: int, later_s: float) -> None:
+        """Put it so much later from `t_ns` on."""
+        self.late_s = (self.late_s + later_s) % 1.0
+        if self._output is not None:
+            self._output.place(t_ns, self.late_s)
 
 
 class PulseDiscipline:
@@ -20,8 +54,10 @@ class PulseDiscipline:
 
     Parameters
     ----------
-    oscillator, reference : object or None
-        Terminals of the plant: the clock itself, and what arrives at its input.
+    second : OwnSecond
+        The clock's second.
+    reference : object or None
+        Terminal of the plant: what arrives at its input.
     steering : Steering
         The clock's steering.
     step : float
@@ -36,7 +72,7 @@ class PulseDiscipline:
 
     def __init__(
         self,
-        oscillator: Any,
+        second: OwnSecond,
         reference: Any,
         steering: Steering,
         *,
@@ -45,10 +81,9 @@ class PulseDiscipline:
         most: float,
         near_s: float = 1e-6,
     ) -> None:
-        self._own, self._reference = oscillator, reference
+        self._second, self._reference = second, reference
         self._steering, self._step, self._resolution_s = steering, step, resolution_s
         self._most, self._near_s = most, near_s
-        self._placed_s = 0.0
         self._integral = 0.0
         self._seen_ns = 0
         self.running = False
@@ -56,15 +91,15 @@ class PulseDiscipline:
 
     def phase_s(self, t_ns: int) -> float | None:
         """Return by how much the own second is early, in steps of the resolution; None unknown."""
-        exact_s = self._exact_s(t_ns)
+        exact_s = self._second.early_s(self._reference, t_ns)
         return None if exact_s is None else round(exact_s / self._resolution_s) * self._resolution_s
 
     def place(self, t_ns: int) -> bool:
         """Put the own second onto the input's; False if no pulse comes."""
-        exact_s = self._exact_s(t_ns)
+        exact_s = self._second.early_s(self._reference, t_ns)
         if exact_s is None:
             return False
-        self._placed_s += exact_s
+        self._second.move(t_ns, exact_s)
         return True
 
     def start(self, t_ns: int) -> None:
@@ -91,12 +126,3 @@ class PulseDiscipline:
 
     def _within(self, fractional: float) -> float:
         return max(-self._most, min(fractional, self._most))
-
-    def _exact_s(self, t_ns: int) -> float | None:
-        if self._reference is None:
-            return None
-        reference_s = float(self._reference.phase_s(t_ns))
-        if math.isnan(reference_s):  # nothing arrives
-            return None
-        own_s = float(self._own.phase_s(t_ns)) if self._own is not None else 0.0
-        return (own_s - self._placed_s - reference_s + 0.5) % 1.0 - 0.5

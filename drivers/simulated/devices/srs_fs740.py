@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine
-from drivers.simulated.devices.pulse_discipline import PulseDiscipline
+from drivers.simulated.devices.pulse_discipline import OwnSecond, PulseDiscipline
 from drivers.simulated.devices.steering import Steering
 from drivers.simulated.scpi import (
     Boolean,
@@ -52,6 +52,8 @@ class SRSFS740Device(ScpiDevice):
         Its timebase; steered if it can be.
     gps : Oscillator
         The time that the antenna brings; left out, there is none.
+    pps_output : Pulses
+        The pulses that it sends.
     input1, input2 : Oscillator
         What is at the counter inputs.
 
@@ -69,7 +71,7 @@ class SRSFS740Device(ScpiDevice):
     connectors = ("socket", "serial")
     serial = SerialLine(baud=115200)
     reply_end = b"\r\n"
-    terminal_names = ("oscillator", "gps", "input1", "input2")
+    terminal_names = ("oscillator", "gps", "pps_output", "input1", "input2")
     default_settings: ClassVar[dict[str, Any]] = {
         "serial_number": "s/n001043",
         "firmware": "ver1.13",
@@ -94,7 +96,7 @@ class SRSFS740Device(ScpiDevice):
         self._warm_up_s = 0.0 if warm else float(self.settings["warm_up_s"])
         self._steering = Steering(own, _STEP)
         self._pulses = PulseDiscipline(
-            own,
+            OwnSecond(own, self.terminals.get("pps_output"), self.t_ns),
             self.terminals.get("gps"),
             self._steering,
             step=_STEP,

@@ -1,4 +1,4 @@
-"""An oscillator and a room for the tests of frequency standards."""
+"""An oscillator, its pulses and a room for the tests of frequency standards."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ class Warming:
 
     def celsius(self, t_ns):
         return 23.0 + t_ns / 3600e9
+
+
+class Pulses:
+    """The pulses of a clock, some time later than its seconds."""
+
+    def __init__(self, late_s=0.0):
+        self.late = late_s
+
+    def late_s(self, t_ns):
+        return self.late
+
+    def place(self, t_ns, late_s):
+        self.late = late_s

@@ -4,7 +4,7 @@ import pytest
 from driver_bench import joined, settable, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steered_oscillator import Steered
+from steered_oscillator import Pulses, Steered
 
 from drivers.core import (
     IdentityMismatchError,
@@ -233,6 +233,16 @@ def test_disciplining_follows_the_input_and_leaves_its_steering():
         assert held == unit.effective_steering
         wait_until(device, 2000)
         assert unit.steering == held
+
+
+def test_an_offset_moves_the_pulses():
+    pulses = Pulses(late_s=0.1)
+    device = MicrochipSA5xDevice("mac", VirtualTime(), {"pps_output": pulses})
+    with joined(MicrochipSA5x, device, SERIAL) as unit:
+        unit.pulse_offset_s = 500e-9
+        assert pulses.late == pytest.approx(0.1 + 500e-9)
+        unit.pulse_offset_s = -300e-9
+        assert pulses.late == pytest.approx(0.1 - 300e-9)
 
 
 def test_the_unit_refuses_what_it_does_not_know_or_take():

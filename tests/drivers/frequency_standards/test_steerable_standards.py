@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from driver_bench import joined
-from steered_oscillator import Steered, Warming
+from steered_oscillator import Pulses, Steered, Warming
 
 from drivers.core import registry
 from drivers.simulated.time import VirtualTime
@@ -53,3 +53,33 @@ def test_the_temperature_follows_the_room(standard):
     device.time.wait_until(2 * 3600 * 10**9)
     assert unit.temperature_c - before == pytest.approx(2.0, abs=0.11)
     assert unit.locked
+
+
+def _synchronise(unit):
+    unit.pulse_synchronisation = "rear"
+
+
+def _discipline(unit):
+    unit.disciplining = True
+
+
+@pytest.mark.parametrize(
+    ("name", "terminal", "act"),
+    [
+        ("microchip-5071a", "sync_rear", _synchronise),
+        ("microchip-sa45s", "pps_input", lambda unit: unit.synchronise()),
+        ("microchip-sa5x", "pps_input", _discipline),
+    ],
+)
+def test_the_pulses_are_placed_onto_those_at_the_input(name, terminal, act):
+    pulses = Pulses(late_s=0.2)
+    ahead_s = 0.35
+    terminals = {
+        "oscillator": Steered(phase_s=ahead_s),
+        terminal: Steered(),
+        "pps_output": pulses,
+    }
+    device = registry.simulator_class(name)("unit", VirtualTime(), terminals)
+    with joined(registry.driver_class(name), device, SERIAL) as unit:
+        act(unit)
+        assert pulses.late == pytest.approx(ahead_s, abs=1e-9)
