@@ -2,14 +2,12 @@
 
 Octave factors up to `EXACT` take every term, as `stability` does. Above, the phase is thinned
 so that an averaging time keeps `EXACT` places at which a term begins: the terms themselves are
-whole ones, with every phase sample in their means, but only one of m / `EXACT` is formed.
-They are so strongly correlated that nothing is lost. What stays in memory does not
-grow but with the logarithm of the series.
+whole ones, with every phase sample in their means and extremes, but only one of m / `EXACT` is
+formed. They are so strongly correlated that nothing is lost. What stays in memory grows with
+the logarithm of the series only.
 
-Statistics that go this way: those of sums over finite differences, whose terms need a bounded
-stretch of phase. Not so `adev` and `hdev`, which take a few of the terms of `oadev` and `ohdev`
-and gain nothing; `mtie`, which needs extremes of every window; and the total deviations and
-Theo1, each of whose terms reaches over the whole record or is costly.
+Not streamed are `adev` and `hdev`, which take a few of the terms of `oadev` and `ohdev` and gain
+nothing by it; `pdev`; and the total deviations and Theo1, whose terms reach over whole records.
 """
 
 from __future__ import annotations
@@ -21,8 +19,9 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.stability.estimate import Stability, chi_squared_limits
-from protocols.stability.noise import identify_noise
+from protocols.stability.extremes import StreamedExtremes
 from protocols.stability.series import Quantity, check_interval, runs, samples
+from protocols.stability.sketch import Sketch
 from protocols.stability.statistic import Floats, Integers
 from protocols.stability.table import STATISTICS
 
@@ -32,12 +31,12 @@ EXACT = 4096
 """Largest averaging factor of which every term is taken."""
 
 _SPANS = {"oadev": 2, "ohdev": 3, "mdev": 3, "tdev": 3, "tierms": 1}
-STREAMED = tuple(_SPANS)
+STREAMED = (*_SPANS, "mtie")
 """The statistics that can be streamed."""
 
+_WANDER = ("tierms", "mtie")  # a frequency offset changes them
 _MEANS = ("mdev", "tdev")  # their terms are made of mean phases
 _BATCH = 1 << 16  # phase samples worked on at a time
-_SKETCH = 1 << 17  # phase samples kept for the identification of noise
 
 
 class _Level:
@@ -105,32 +104,6 @@ class _Level:
         self.fresh = 0
 
 
-class _Sketch:
-    """A record thinned to what fits, and its beginning, for the identification of noise."""
-
-    def __init__(self) -> None:
-        self.head: Floats = np.zeros(0)
-        self.thinned: Floats = np.zeros(0)
-        self.stride = 1
-        self.seen = 0
-
-    def take(self, phase: Floats) -> None:
-        if self.head.size < _SKETCH:
-            self.head = np.append(self.head, phase[: _SKETCH - self.head.size])
-        self.thinned = np.append(self.thinned, phase[-self.seen % self.stride :: self.stride])
-        self.seen += phase.size
-        while self.thinned.size > _SKETCH:
-            self.thinned = self.thinned[::2].copy()
-            self.stride *= 2
-
-    def identify(self, factors: Integers, differences: int) -> Floats:
-        fine = factors < self.stride
-        below = identify_noise(self.head, factors[fine], differences=differences)
-        above = identify_noise(self.thinned, factors[~fine] // self.stride, differences=differences)
-        alpha: Floats = np.concatenate([below, above])
-        return alpha
-
-
 class StreamedStability:
     """Accumulate statistics over octaves while a series comes in.
 
@@ -147,8 +120,8 @@ class StreamedStability:
         Of `STREAMED`.
     input : {"phase", "frequency"}
         What is fed. Of frequency the mean of the first piece is taken off, since that of the
-        whole is not known; therefore `tierms`, which a frequency offset changes, is of phase
-        only.
+        whole is not known; therefore `tierms` and `mtie`, which a frequency offset changes, are
+        of phase only.
 
     Raises
     ------
@@ -163,20 +136,22 @@ class StreamedStability:
         input: Quantity = "phase",  # noqa: A002  what every program of the field calls it
     ) -> None:
         check_interval(tau0_s)
-        unknown = [name for name in statistics if name not in _SPANS]
+        unknown = [name for name in statistics if name not in STREAMED]
         if unknown or not statistics:
             raise ParameterError(f"streamed are {', '.join(STREAMED)}, not {', '.join(unknown)}")
-        if input == "frequency" and "tierms" in statistics:
-            raise ParameterError("tierms of frequency needs the mean of the whole series")
+        if input == "frequency" and not set(_WANDER).isdisjoint(statistics):
+            raise ParameterError("mtie and tierms of frequency need the mean of the whole series")
         self._tau0_s = tau0_s
         self._names = tuple(statistics)
         self._quantity: Quantity = input
         samples([], None, input)
-        self._levels = [_Level(self._names, 1)]
+        self._summed = tuple(name for name in statistics if name in _SPANS)
+        self._levels = [_Level(self._summed, 1)]
+        self._extremes = StreamedExtremes(EXACT) if "mtie" in statistics else None
         self._frequency: float | None = None
         self._phase = 0.0
         self._running = False
-        self._sketch = _Sketch()
+        self._sketch = Sketch()
         self._longest = self._sketch
 
     def feed(self, x: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> None:
@@ -216,7 +191,7 @@ class StreamedStability:
             level.restart()
         if self._sketch.seen > self._longest.seen:
             self._longest = self._sketch
-        self._sketch = _Sketch() if self._sketch.seen else self._sketch
+        self._sketch = Sketch() if self._sketch.seen else self._sketch
         if self._longest.seen == 0:
             self._longest = self._sketch
         self._phase = 0.0
@@ -227,14 +202,16 @@ class StreamedStability:
         for start in range(0, phase.size, _BATCH):
             piece = phase[start : start + _BATCH]
             self._sketch.take(piece)
+            if self._extremes is not None:
+                self._extremes.take(piece)
             there = ~np.isnan(piece)
             thinned = (piece, np.where(there, piece, 0.0), there.astype(np.int64))
-            for k in range(64):
+            k = 0
+            while thinned[0].size:
                 if k == len(self._levels):
-                    self._levels.append(_Level(self._names, 1 << k))
+                    self._levels.append(_Level(self._summed, 1 << k))
                 thinned = self._levels[k].take(*thinned)
-                if thinned[0].size == 0:
-                    break
+                k += 1
 
     def results(self, confidence: float = 0.683) -> dict[str, Stability]:
         """Return each statistic of what was fed so far; more may be fed afterwards.
@@ -247,7 +224,8 @@ class StreamedStability:
         Returns
         -------
         dict of str to Stability
-            `n` is the number of terms formed; the degrees of freedom are those of all terms.
+            `n` is the number of terms formed, of `mtie` of windows that hold a sample; the
+            degrees of freedom are those of all terms.
 
         Raises
         ------
@@ -259,30 +237,33 @@ class StreamedStability:
         longest = max(self._longest, self._sketch, key=lambda sketch: sketch.seen)
         return {name: self._result(name, longest, confidence) for name in self._names}
 
-    def _result(self, name: str, sketch: _Sketch, confidence: float) -> Stability:
+    def _result(self, name: str, sketch: Sketch, confidence: float) -> Stability:
         statistic = STATISTICS[name]
-        factors = []
-        variance = []
-        counts = []
-        strides = []
-        for level in self._levels:
-            scale = float(level.stride) ** 2 if statistic.dimension == "frequency" else 1.0
-            for k, factor in enumerate(level.factors):
-                if level.counts[name][k] > 0:
-                    factors.append(factor * level.stride)
-                    variance.append(level.sums[name][k] / level.counts[name][k] / scale)
-                    counts.append(level.counts[name][k])
-                    strides.append(level.stride)
-        m = np.array(factors, np.int64)
-        n = np.array(counts, np.int64)
-        alpha = sketch.identify(m, statistic.differences)
-        dev = np.sqrt(np.array(variance, np.float64))
+        if name == "mtie":
+            assert self._extremes is not None
+            m, dev, n = self._extremes.results()
+            every = n
+        else:
+            m, dev, n, every = self._roots(name)
         if statistic.dimension == "frequency":
-            dev /= self._tau0_s
-        every = n * np.array(strides, np.int64)
+            dev = dev / self._tau0_s
+        alpha = sketch.identify(m, statistic.differences)
         edf = np.full(m.size, np.nan)
         if statistic.edf is not None:
             edf = statistic.edf(alpha, m, every)
         lo, hi = chi_squared_limits(dev, edf, confidence)
         tau: Floats = self._tau0_s * m.astype(np.float64)
         return Stability(name, tau, dev, lo, hi, alpha, n, edf)
+
+    def _roots(self, name: str) -> tuple[Integers, Floats, Integers, Integers]:
+        """Return factors, deviations at an interval of 1, and terms: formed, and there are."""
+        m = np.concatenate([np.array(level.factors) * level.stride for level in self._levels])
+        sums = np.concatenate([level.sums[name] for level in self._levels])
+        n = np.concatenate([level.counts[name] for level in self._levels])
+        stride = np.concatenate([np.full(len(one.factors), one.stride) for one in self._levels])
+        there = n > 0
+        m, n, stride = m[there], n[there], stride[there]
+        dev = np.sqrt(sums[there] / n)
+        if STATISTICS[name].dimension == "frequency":
+            dev /= stride
+        return m, dev, n, n * stride

@@ -19,30 +19,28 @@ from numpy.typing import NDArray
 
 from protocols.stability.statistic import Floats, Integers, Statistic
 
-__all__ = ["STATISTICS"]
+__all__ = ["STATISTICS", "widest_windows"]
 
 _LANES = 256
 
 
 @njit(cache=True, nogil=True)
-def _double(high: NDArray[np.float64], low: NDArray[np.float64], width: int, size: int) -> None:
-    """Turn extremes over `width` points into those over twice as many, in place."""
-    for i in range(size - width):
+def _double(high: NDArray[np.float64], low: NDArray[np.float64], width: int) -> None:
+    """Turn extremes over `width` entries into those over twice as many, in place."""
+    for i in range(high.size - width):
         high[i] = high[i + width] if high[i + width] > high[i] else high[i]
         low[i] = low[i + width] if low[i + width] < low[i] else low[i]
 
 
 @njit(cache=True, nogil=True)
 def _widest(
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-    shift: int,
-    windows: int,
-    lanes: NDArray[np.float64],
-) -> float:
-    lanes[:] = -np.inf
-    for start in range(0, windows, _LANES):
-        n = min(_LANES, windows - start)
+    high: NDArray[np.float64], low: NDArray[np.float64], shift: int, first: int, end: int
+) -> tuple[float, int]:
+    """Return the largest span of the windows from `first` to `end`, and how many have one."""
+    lanes = np.full(_LANES, -np.inf)
+    there = np.zeros(_LANES, np.int32)
+    for start in range(first, end, _LANES):
+        n = min(_LANES, end - start)
         h = high[start : start + n]
         hs = high[start + shift : start + shift + n]
         lo = low[start : start + n]
@@ -52,8 +50,41 @@ def _widest(
             bottom = ls[j] if ls[j] < lo[j] else lo[j]
             span = top - bottom
             lanes[j] = span if span > lanes[j] else lanes[j]
+            there[j] += span >= 0.0
     widest: float = lanes.max()
-    return widest
+    return widest, there.sum()
+
+
+@njit(cache=True, nogil=True)
+def widest_windows(
+    high: NDArray[np.float64], low: NDArray[np.float64], widths: NDArray[np.int64], fresh: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the largest span of windows of `widths` entries, and how many have any.
+
+    Parameters
+    ----------
+    high, low : numpy.ndarray
+        Largest and smallest values of each entry; −inf and inf where there is none. They are
+        used up.
+    widths : numpy.ndarray
+        Ascending.
+    fresh : int
+        Only windows that end in the last so many entries are looked at.
+    """
+    spans = np.full(widths.size, -np.inf)
+    counts = np.zeros(widths.size, np.int64)
+    doubled = 1
+    for k in range(widths.size):
+        width = widths[k]
+        if width > high.size:
+            break
+        while 2 * doubled <= width:
+            _double(high, low, doubled)
+            doubled *= 2
+        first = max(0, high.size - fresh - width + 1)
+        end = high.size - width + 1
+        spans[k], counts[k] = _widest(high, low, width - doubled, first, end)
+    return spans, counts
 
 
 @njit(cache=True, nogil=True)
@@ -68,36 +99,6 @@ def _pairs(phase: NDArray[np.float64], m: int) -> int:
         if i >= m:
             count += there >= 2
     return count
-
-
-@njit(cache=True, nogil=True)
-def _maximum(
-    phase: NDArray[np.float64], factors: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    sums = np.zeros(factors.size)
-    counts = np.zeros(factors.size, np.int64)
-    high = phase.copy()
-    low = phase.copy()
-    missing = False
-    for i in range(phase.size):
-        if phase[i] != phase[i]:
-            missing = True
-            high[i] = -np.inf
-            low[i] = np.inf
-    lanes = np.empty(_LANES)
-    width = 1
-    for k in range(factors.size):
-        m = factors[k]
-        windows = phase.size - m
-        if windows < 1:
-            break
-        while 2 * width <= m + 1:
-            _double(high, low, width, phase.size)
-            width *= 2
-        counts[k] = _pairs(phase, m) if missing else windows
-        if counts[k] > 0:
-            sums[k] = _widest(high, low, m + 1 - width, windows, lanes) ** 2
-    return sums, counts
 
 
 @njit(cache=True, nogil=True)
@@ -128,8 +129,14 @@ def _rms(
 
 
 def _mtie(phase: Floats, factors: Integers) -> tuple[Floats, Integers]:
-    sums, counts = _maximum(phase, factors)
-    return sums, counts
+    missing = np.isnan(phase)
+    broken = bool(missing.any())
+    high = np.where(missing, -np.inf, phase) if broken else phase.copy()
+    low = np.where(missing, np.inf, phase) if broken else phase.copy()
+    spans, counts = widest_windows(high, low, factors + 1, phase.size)
+    if broken:
+        counts = np.array([_pairs(phase, m) for m in factors.tolist()], np.int64)
+    return np.where(counts > 0, spans, 0.0) ** 2, counts
 
 
 def _tie_rms(phase: Floats, factors: Integers) -> tuple[Floats, Integers]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from allantools import adev, hdev, mdev, mtie, oadev, ohdev, pdev, tdev, tierms
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -83,6 +83,7 @@ def _slow(x: npt.NDArray[np.float64], statistic: str, m: int) -> tuple[float, in
 
 
 @pytest.mark.parametrize("statistic", _PEERS)
+@settings(deadline=None)  # the first example may compile
 @given(x=_phases, missing=st.sets(st.integers(1, 6)), m=st.integers(1, 19))
 def test_missing_phase_takes_no_part(
     statistic: str, x: npt.NDArray[np.float64], missing: set[int], m: int
@@ -151,6 +152,7 @@ def test_a_jump_of_phase_in_a_gap_of_frequency_is_never_seen() -> None:
 
 
 @pytest.mark.parametrize("statistic", _PEERS)
+@settings(deadline=None)  # the first example may compile
 @given(x=_phases, scale=st.sampled_from([1e-12, 0.5, 3e5]), offset=st.floats(-10.0, 10.0))
 def test_symmetries(
     statistic: str, x: npt.NDArray[np.float64], scale: float, offset: float
