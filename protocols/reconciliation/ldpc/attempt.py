@@ -11,10 +11,9 @@ from protocols.reconciliation.ldpc.side import Frames, Side
 
 __all__ = ["Attempt"]
 
-_ITERATIONS = {16384: (50, 60), 65536: (45, 80), 1 << 20: (120, 120)}
-"""Iterations of the first attempt and of those in blind rounds, by the length of the frame."""
-_HARD = 200
-"""Iterations of the last attempts."""
+_ITERATIONS = 200
+_PATIENCE = {16384: 8, 65536: 8, 1 << 20: 24}
+"""Iterations in which there must be some progress, by the length of the frame."""
 
 
 class Attempt:
@@ -63,10 +62,10 @@ class Attempt:
         batch, side = self.batch, self._side
         decoder = Decoder(batch.ladder.code(batch.rows), side.known)
         prior = reliability(min(max(self.rate, 1e-4), 0.2))
-        again = batch.before > 0
-        efforts = [Effort(_ITERATIONS[side.framing.frame][again], prior, bold=again)]
+        efforts = [Effort(_ITERATIONS, prior, _PATIENCE[side.framing.frame])]
         if hard:
-            efforts += [Effort(_HARD, max(1, prior + more), bold=True) for more in (-3, 0)]
+            others = (max(1.0, prior + more) for more in (-3, -2, -1, 0, 1))
+            efforts += [Effort(_ITERATIONS, other, _ITERATIONS, bold=1) for other in others]
         for effort in efforts:
             tried = np.flatnonzero(self.failed)
 

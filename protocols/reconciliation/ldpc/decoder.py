@@ -6,10 +6,16 @@ checks side by side. Belief propagation sums over a check's bits a doubt
 φ(x) = −ln tanh(x/2) of the reliability x of each, and tells each bit φ(sum of the others)
 with the sign that makes the parity right. As in A-min* (Jones, Vallés, Smith, Villasenor,
 MILCOM 2003) only the least reliable bit has its own doubt left out of the sum; the others
-are all told the same. Doubts are bytes, in units of 1/128, from a table of 32, and their
-sum stays at 255. A reliability of 127 stands for that or more: a message is not taken back
-from it, else bits of many checks would drift and turn over together. A frame is done as
-soon as the signs have the syndrome.
+are all told the same. Doubts come from a table of 32, in units of 1/96 with a rest of
+quarters, since a check of a low leak sums up eighty small ones; their sum stays at 255. A
+reliability of 127 stands for that or more: a message is not taken back from it, else bits of
+many checks would drift and turn over together. A frame is done as soon as the signs have the
+syndrome.
+
+The checks that the messages do not meet tell how it goes. Where only few are left, decoding
+grows bold: a bit is told at least its check's least other reliability less 8, up to 60, where
+the sum of doubts would say less. That frees errors that hold each other fast, in bits of few
+checks. Where their number does not fall, a frame is given up.
 
 A block column lies in memory as the layer that saw it last had it turned, so results are
 written where they are computed and only reading turns; its first 64 bytes are repeated after
@@ -36,6 +42,7 @@ from protocols.reconciliation.ldpc.lanes import (
     greater,
     load,
     lower,
+    ones,
     pick_equal,
     shifted,
     signs,
@@ -56,7 +63,11 @@ _Places = npt.NDArray[np.uint32]
 
 _KNOWN = 127
 _UNIT = 3.5
-_SCALE = 128
+_SCALE = 96
+_FEW = 64
+"""Few checks are unmet where it is not more than one of so many."""
+_FALL = 32
+"""A frame has hope where one unmet check of so many is met after some iterations."""
 
 
 def _phi(x: float) -> float:
@@ -69,7 +80,8 @@ def _trusts(step: int) -> tuple[int, ...]:
     return tuple(round(_UNIT * _phi(total / _SCALE)) for total in sums)
 
 
-_DOUBT = table(tuple(round(min(255.0, _SCALE * _phi(x / _UNIT))) for x in range(32)))
+_FINE = tuple(round(4 * min(255.0, _SCALE * _phi(x / _UNIT))) for x in range(32))
+_DOUBT, _REST = table(tuple(x // 4 for x in _FINE)), table(tuple(x % 4 for x in _FINE))
 _NEAR, _MIDDLE, _FAR = table(_trusts(1)), table(_trusts(4)), table((*_trusts(8)[:31], 0))
 
 
@@ -81,22 +93,26 @@ class Effort:
     ----------
     iterations : int
         At most so many; each goes once over all checks.
-    prior : int
-        Reliability of a bit before decoding, 1 to 127; see `reliability`.
-    bold : bool
-        Tell a bit at least its check's least other reliability less 8, up to 60, where the
-        sum of doubts would say less. That frees errors that hold each other fast, in bits
-        of few checks, and mostly decodes what failed without.
+    prior : float
+        Reliability of a bit before decoding, 1 to 100; see `reliability`. Bits of different
+        place modulo 16 have it rounded up and down, so that it holds on the average.
+    patience : int
+        After each so many iterations a frame is given up whose unmet checks are neither few
+        nor fewer than before by a thirty-second.
+    bold : int
+        Decode boldly while at most one check of so many is unmet; 1 is always. Errors that
+        have become fast before are not freed any more, so this decodes most of what failed.
     """
 
     iterations: int
-    prior: int
-    bold: bool = False
+    prior: float
+    patience: int
+    bold: int = _FEW
 
 
-def reliability(rate: float) -> int:
+def reliability(rate: float) -> float:
     """Return the log-likelihood ratio of an error rate below 1/2, in units of 2/7, 1 to 50."""
-    return max(1, min(50, round(_UNIT * math.log((1 - rate) / rate))))
+    return max(1.0, min(50.0, _UNIT * math.log((1 - rate) / rate)))
 
 
 class Decoder:
@@ -142,8 +158,9 @@ class Decoder:
         sure = np.zeros((code.columns, z), np.bool_)
         sure.reshape(-1, WIDTH)[known] = True
         rows = (np.arange(z) + seen_last[:, None]) % z
-        sure = np.take_along_axis(sure, rows, axis=1)
+        sure, part = np.take_along_axis(sure, rows, axis=1), rows % 16 / 16
         self._sure = np.hstack([sure, sure[:, :WIDTH]]).ravel()
+        self._part = np.hstack([part, part[:, :WIDTH]]).ravel()
         self._scratch = (int(np.diff(code.starts).max()) + 4) * z
 
     def decode(self, syndromes: Words, effort: Effort) -> tuple[Words, npt.NDArray[np.int32]]:
@@ -165,6 +182,7 @@ class Decoder:
         code = self.code
         errors = np.zeros((len(syndromes), code.bits // 64), np.uint64)
         iterations = np.empty(len(syndromes), np.int32)
+        prior = np.floor(effort.prior + self._part + 1 / 32).astype(np.int8)
         _decode_all(
             code.z,
             self._starts,
@@ -172,20 +190,16 @@ class Decoder:
             (self._base, self._end_base, self._back_base),
             (self._edge, self._end_edge, self._back_edge),
             syndromes,
-            np.where(self._sure, np.int8(_KNOWN), np.int8(effort.prior)),
+            np.where(self._sure, np.int8(_KNOWN), prior),
             np.empty(code.column.size * code.z, np.int8),
             np.empty(self._scratch, np.int8),
             effort.iterations,
+            effort.patience,
             effort.bold,
             errors,
             iterations,
         )
         return errors, iterations
-
-
-@njit(cache=True, nogil=True)
-def _doubt(size: Any) -> Any:
-    return _DOUBT(lower(size, splat(31)))
 
 
 @njit(cache=True, nogil=True)
@@ -216,7 +230,9 @@ def _iterate(
     values: _Bytes,
     messages: _Bytes,
     scratch: _Bytes,
-) -> None:
+) -> int:
+    """Go once over all checks; return how many the messages did not meet."""
+    unmet = 0
     width, zero, one = np.uint64(WIDTH), np.uint64(0), np.uint64(1)
     rail = splat(126)
     check = read = written = zero
@@ -227,7 +243,7 @@ def _iterate(
             sign = spread(syndrome[check])
             check += one
             least = second = splat(127)
-            most = others = splat(0)
+            most = others = rests = splat(0)
             for entry in range(first, last):
                 place = base[entry] + lane
                 if lane >= edge[entry]:
@@ -242,11 +258,15 @@ def _iterate(
                 if bold:
                     second = lower(second, greater(least, size))
                 least = lower(least, size)
-                doubt = _doubt(size)
+                size = lower(size, splat(31))
+                doubt = _DOUBT(size)
+                rests = add_positive(rests, _REST(size))
                 others = add_positive(others, lower(most, doubt))
                 most = greater(most, doubt)
                 at += width
                 read += width
+            unmet += ones(signs(sign))
+            others = add_positive(others, shifted(rests, splat(2)))
             to_others, to_least = _trust(add_positive(others, most)), _trust(others)
             if bold:
                 to_others = greater(to_others, _at_least(least))
@@ -275,6 +295,7 @@ def _iterate(
                 at += width
                 written += width
             at += width + width + width + width
+    return unmet
 
 
 @njit(cache=True, nogil=True)
@@ -309,20 +330,23 @@ def _decode_all(
     messages: _Bytes,
     scratch: _Bytes,
     limit: int,
-    bold: bool,
+    patience: int,
+    bold: int,
     errors: Words,
     iterations: npt.NDArray[np.int32],
 ) -> None:
     z = np.uint64(size)
     values = np.empty_like(prior)
+    checks = 64 * syndromes.shape[1]
     for frame in range(syndromes.shape[0]):
         syndrome = syndromes[frame]
         values[:] = prior
         iterations[frame] = -1
+        unmet = before = checks
         for done in range(limit):
-            _iterate(
+            unmet = _iterate(
                 done == 0,
-                bold,
+                unmet <= checks // bold,
                 z,
                 starts,
                 column,
@@ -336,6 +360,10 @@ def _decode_all(
             if _met(z, starts, base[1], edge[1], syndrome, values):
                 iterations[frame] = done + 1
                 break
+            if (done + 1) % patience == 0:
+                if unmet > checks // _FEW and unmet > before - before // _FALL:
+                    break
+                before = unmet
         if iterations[frame] > 0:
             word = np.uint64(0)
             for back in range(base[2].size):

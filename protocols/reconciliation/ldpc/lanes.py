@@ -27,6 +27,7 @@ __all__ = [
     "greater",
     "load",
     "lower",
+    "ones",
     "pick_equal",
     "shifted",
     "signs",
@@ -141,6 +142,16 @@ def signs(typing: Any, value: Any) -> Any:
         return builder.bitcast(negative, ir.IntType(WIDTH))
 
     return types.uint64(_LANES), code
+
+
+@_intrinsic
+def ones(typing: Any, word: Any) -> Any:
+    """Return how many bits of a uint64 are set."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), code
 
 
 def _lanewise(operation: Callable[..., Any]) -> Any:

@@ -93,7 +93,7 @@ def protograph(recipe: Recipe) -> tuple[tuple[int, ...], ...]:
     for place, degree in enumerate(recipe.degrees):
         chosen: list[int] = []
         while len(chosen) < degree:
-            keys = base.sum(axis=1), (base[chosen] @ base.T).sum(axis=0)
+            keys = base.sum(axis=1), base @ base[chosen].sum(axis=0)
             if degree == 2 and chosen:
                 keys = _nearness(base[:, : recipe.classes[0]], chosen[0]), keys[0]
             chosen.append(ties.least(*keys, barred=chosen))
@@ -105,7 +105,7 @@ def protograph(recipe: Recipe) -> tuple[tuple[int, ...], ...]:
             gained = matrix[rows:row].sum(axis=0)
             gained[:lowest] = gained[highest:] = recipe.last
             for _ in range(few):
-                shared = (matrix[:row, joined].T @ matrix[:row]).sum(axis=0)
+                shared = matrix[:row, joined].sum(axis=1) @ matrix[:row]
                 joined.append(ties.least(gained, shared, barred=joined))
         matrix[row, joined] = 1
     return tuple(tuple(np.flatnonzero(column).tolist()) for column in matrix.T)

@@ -42,7 +42,7 @@ def test_the_likeliest_errors_are_found_where_they_are_few() -> None:
     for row, at in zip(bits, patterns, strict=True):
         row[list(at)] = 1
     syndromes = code.syndromes(packed(bits))
-    errors, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(50, reliability(0.01)))
+    errors, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(50, reliability(0.01), 50))
     assert (iterations > 0).all()
     for found, syndrome in zip(unpacked(errors), unpacked(syndromes), strict=True):
         best = lightest[int.from_bytes(np.packbits(syndrome).tobytes(), "big")]
@@ -55,7 +55,8 @@ def phi(x: float) -> float:
 
 
 def doubt(size: int) -> int:
-    return round(min(255, 128 * phi(min(size, 31) / 3.5))) if size else 255
+    """In quarters."""
+    return round(4 * min(255, 96 * phi(min(size, 31) / 3.5))) if size else 4 * 255
 
 
 def trust(total: int) -> int:
@@ -64,17 +65,22 @@ def trust(total: int) -> int:
         return 0
     step = 1 if total < 31 else 4 if total < 127 else 8
     middle = total // step * step + (step - 1) / 2
-    return round(3.5 * phi(max(0.5, middle) / 128))
+    return round(3.5 * phi(max(0.5, middle) / 96))
 
 
 def plainly(
     code: Code, syndrome: npt.NDArray[np.uint8], known: set[int], effort: Effort
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Decode one frame bit by bit, as the module says it is done."""
-    values = [127 if bit // 64 in known else effort.prior for bit in range(code.bits)]
+    values = [
+        127 if bit // 64 in known else math.floor(effort.prior + bit % 16 / 16 + 1 / 32)
+        for bit in range(code.bits)
+    ]
+    unmet = before = code.checks
     told: dict[tuple[int, int], int] = {}
     matrix = code.dense()
     for iteration in range(effort.iterations):
+        bold, unmet = unmet <= code.checks // effort.bold, 0
         for check in range(code.checks):
             bits = np.flatnonzero(matrix[check])
             seen = [
@@ -86,12 +92,14 @@ def plainly(
             reliabilities = sorted(min(127, abs(x)) for x in seen)
             least = reliabilities[0]
             doubts = sorted(doubt(abs(x)) for x in seen)
-            others = min(255, sum(doubts[:-1]))
-            total = min(255, others + doubts[-1])
+            rests = min(255, sum(x % 4 for x in doubts))
+            others = min(255, min(255, sum(x // 4 for x in doubts[:-1])) + rests // 4)
+            total = min(255, others + doubts[-1] // 4)
+            unmet += (sum(y < 0 for y in seen) + int(syndrome[check])) % 2
             for bit, x in zip(bits, seen, strict=True):
                 odd = (sum(y < 0 for y in seen) - (x < 0) + int(syndrome[check])) % 2
                 size = trust(others) if abs(x) == least else trust(total)
-                if effort.bold:
+                if bold:
                     bound = reliabilities[1] if abs(x) == least else least
                     size = max(size, min(60, bound - 8))
                 told[check, int(bit)] = -size if odd else size
@@ -99,6 +107,10 @@ def plainly(
         found = np.array([value < 0 for value in values])
         if (matrix @ found % 2 == syndrome).all():
             return found, iteration + 1
+        if (iteration + 1) % effort.patience == 0:
+            if unmet > code.checks // 64 and unmet > before - before // 32:
+                break
+            before = unmet
     return np.zeros(code.bits, np.bool_), -1
 
 
@@ -108,17 +120,18 @@ def plainly(
     z=st.sampled_from([64, 128]),
     rate=st.floats(0.01, 0.12),
     shortened=st.booleans(),
-    bold=st.booleans(),
+    patience=st.integers(1, 7),
+    bold=st.sampled_from([64, 8, 1]),
 )
 def test_every_byte_is_that_of_the_rule(
-    seed: int, z: int, rate: float, shortened: bool, bold: bool
+    seed: int, z: int, rate: float, shortened: bool, patience: int, bold: int
 ) -> None:
     code = small_code(z, 8, 4, 3, seed)
     errors = errors_of(code, rate, 2, seed)
     known = [2, 5] if shortened else []
     errors[:, known] = 0
     syndromes = code.syndromes(errors)
-    effort = Effort(6, reliability(rate), bold)
+    effort = Effort(12, reliability(rate), patience, bold)
     found, iterations = Decoder(code, np.array(known, np.int64)).decode(syndromes, effort)
     for frame in range(2):
         expected = plainly(code, unpacked(syndromes)[frame], set(known), effort)
@@ -131,7 +144,7 @@ def test_every_byte_is_that_of_the_rule(
 def test_what_is_found_has_the_syndrome_and_else_nothing_is(seed: int, rate: float, z: int) -> None:
     code = small_code(z, 12, 5, 3, seed)
     syndromes = code.syndromes(errors_of(code, rate, 8, seed))
-    found, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(20, 8))
+    found, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(20, 8, 8))
     good = iterations > 0
     assert (code.syndromes(found)[good] == syndromes[good]).all()
     assert not found[~good].any()
@@ -140,7 +153,7 @@ def test_what_is_found_has_the_syndrome_and_else_nothing_is(seed: int, rate: flo
 def test_a_syndrome_that_no_errors_have_is_given_up() -> None:
     code = code_of("twice", 64, 2, [{0: 0, 1: 3}, {0: 0, 1: 3}])
     syndromes = np.array([[1, 0]], np.uint64)
-    found, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(30, 8))
+    found, iterations = Decoder(code, NOTHING).decode(syndromes, Effort(30, 8, 30))
     assert iterations[0] == -1
     assert not found.any()
 
@@ -149,16 +162,16 @@ def test_frames_do_not_depend_on_each_other() -> None:
     code = small_code(64, 16, 6, 3)
     syndromes = code.syndromes(errors_of(code, 0.04, 20, 3))
     decoder = Decoder(code, NOTHING)
-    together = decoder.decode(syndromes, Effort(20, 9))
+    together = decoder.decode(syndromes, Effort(20, 9, 8))
     for frame in range(20):
-        alone = decoder.decode(syndromes[frame : frame + 1], Effort(20, 9))
+        alone = decoder.decode(syndromes[frame : frame + 1], Effort(20, 9, 8))
         assert (alone[0][0] == together[0][frame]).all()
         assert alone[1][0] == together[1][frame]
 
 
 def test_reliability_falls_with_the_rate() -> None:
     values = [reliability(rate) for rate in (1e-9, 0.001, 0.01, 0.02, 0.05, 0.11, 0.4)]
-    assert values == [50, 24, 16, 14, 10, 7, 1]
+    assert values == pytest.approx([50, 24.2, 16.1, 13.6, 10.3, 7.3, 1.4], abs=0.05)
 
 
 def test_circulants_must_fill_words() -> None:
