@@ -14,7 +14,7 @@ __all__ = ["DIRECTIONS", "Carried", "read_carried", "write_carried"]
 
 #: As the messages of a distillation are told apart; see `protocols.bb84.distil`.
 DIRECTIONS = ("alice-to-bob", "bob-to-alice")
-_MAGIC = b"qlab pair 1\n"
+_MAGIC = b"qlab pair 2\n"
 _DIGEST_BYTES = 32
 _MOST_BYTES = 1 << 28
 
@@ -32,7 +32,7 @@ class Carried:
         Who the reader of the file is.
     created : str
     content : dict
-        Per direction the hash key and the pads.
+        Per direction the hash key, the calling key and the pads.
     """
 
     name: str
@@ -99,7 +99,7 @@ def read_carried(path: Path) -> Carried:
     except msgspec.DecodeError:
         raise DamagedPairError(f"{path} is of another version") from None
     sizes = {len(data) for data in found.content.values()}
-    whole = found.content.keys() == set(DIRECTIONS) and len(sizes) == 1 and min(sizes) > 16
+    whole = found.content.keys() == set(DIRECTIONS) and len(sizes) == 1 and min(sizes) > 32
     if found.side not in ("alice", "bob") or not whole:
         raise DamagedPairError(f"{path} contradicts itself")
     return found

@@ -1,4 +1,4 @@
-"""What a station shares with another one while a session uses it: hash keys and pads.
+"""What a station shares with another one while a session uses it: keys for meetings, and pads.
 
 A pad counts as used as soon as its offset is on the disk, which is before anyone sees it;
 then it is overwritten. Offsets only grow.
@@ -16,9 +16,11 @@ from qlab.errors import ExitCode, QlabError
 from qlab.keystore import files
 from qlab.keystore.carried import DIRECTIONS
 
-__all__ = ["HASH_KEY_BYTES", "Pair", "PairUnsafeError", "SharedFacts", "text"]
+__all__ = ["HEAD_BYTES", "Pair", "PairUnsafeError", "SharedFacts", "text"]
 
-HASH_KEY_BYTES = 16
+_KEY_BYTES = 16
+HEAD_BYTES = 2 * _KEY_BYTES
+"""What stands before the pads of a direction: its hash key and its calling key."""
 
 
 class PairUnsafeError(QlabError):
@@ -95,7 +97,14 @@ class Pair:
 
     def hash_key(self, direction: str) -> bytes:
         """Return the 16 bytes of a direction's hash key."""
-        return self._read(direction, 0, HASH_KEY_BYTES)
+        return self._read(direction, 0, _KEY_BYTES)
+
+    def calling_key(self, direction: str) -> bytes:
+        """Return the 16 bytes by which a direction's side shows that it is no stranger.
+
+        They serve nothing else, and no key rests on their staying secret.
+        """
+        return self._read(direction, _KEY_BYTES, _KEY_BYTES)
 
     def take(self, direction: str, count: int) -> bytes:
         """Return the next `count` bytes of a direction's pads, which nobody gets again.
@@ -116,8 +125,8 @@ class Pair:
                 f"left from {direction.replace('-', ' ')}, {count} are needed",
                 remedy="make a new pair with `qlab key pair init`",
             )
-        pads = self._read(direction, HASH_KEY_BYTES + start, count)
-        if count >= HASH_KEY_BYTES and not any(pads):
+        pads = self._read(direction, HEAD_BYTES + start, count)
+        if count >= _KEY_BYTES and not any(pads):
             raise PairUnsafeError(f"pads of {self.facts.name!r} have been used before")
         self._use_up(direction, start + count)
         return pads
@@ -137,7 +146,7 @@ class Pair:
                 f"the pair {self.facts.name!r} has no pads where the other side is",
                 remedy="make a new pair with `qlab key pair init`",
             )
-        return self._read(direction, HASH_KEY_BYTES + start, count)
+        return self._read(direction, HEAD_BYTES + start, count)
 
     def catch_up(self, used: Mapping[str, int]) -> None:
         """Give up the pads that the other side has used, as it says and was believed."""
@@ -173,7 +182,7 @@ class Pair:
         parts = packed[:half], packed[half : 2 * half]
         for direction, part in zip(DIRECTIONS, parts, strict=True):
             with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
-                file.seek(HASH_KEY_BYTES + held[direction])  # over what a crash left
+                file.seek(HEAD_BYTES + held[direction])  # over what a crash left
                 file.write(part)
                 file.truncate()
                 file.flush()
@@ -193,7 +202,7 @@ class Pair:
         start = self.facts.used[direction]
         self._put(replace(self.facts, used={**self.facts.used, direction: offset}))
         with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
-            file.seek(HASH_KEY_BYTES + start)
+            file.seek(HEAD_BYTES + start)
             file.write(bytes(offset - start))
 
     def _put(self, facts: SharedFacts) -> None:

@@ -1,9 +1,9 @@
 """The pairs of a store: what each shares with another station, made, carried and kept.
 
 ``NAME.json`` says how far the pads are used, ``NAME.alice-to-bob`` and
-``NAME.bob-to-alice`` hold them; each begins with the direction's hash key. A pad counts
-as used as soon as its offset is on the disk, which is before anyone sees it; then it is
-overwritten. Offsets only grow, so what a crash interrupts is burnt.
+``NAME.bob-to-alice`` hold them; each begins with the direction's hash key and calling key. A
+pad counts as used as soon as its offset is on the disk, which is before anyone sees it; then
+it is overwritten. Offsets only grow, so what a crash interrupts is burnt.
 
 A copy of a store could use the same pads again. So the file of the pads is known by its
 number on the disk, which a copy or a restored backup does not have, and each session
@@ -26,7 +26,7 @@ from typing import Any
 from qlab.errors import QlabError, UsageError
 from qlab.keystore import files
 from qlab.keystore.carried import DIRECTIONS, Carried, read_carried, write_carried
-from qlab.keystore.pair import HASH_KEY_BYTES, Pair, PairUnsafeError, SharedFacts, text
+from qlab.keystore.pair import HEAD_BYTES, Pair, PairUnsafeError, SharedFacts, text
 from qlab.keystore.store import default_folder
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
     "PairStore",
 ]
 
-#: Bits of a first secret: two hash keys and a few dozen pads each way, up to 128 MB.
+#: Bits of a first secret: two keys and a few dozen pads each way, up to 128 MB.
 LEAST_BITS, MOST_BITS = 16_384, 1 << 30
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -95,7 +95,8 @@ class PairStore:
         side : {'alice', 'bob'}
             Which of the two this one is.
         bits : int
-            Length of the secret: two hash keys, the rest pads, half for each direction.
+            Length of the secret: two hash keys and two calling keys, the rest pads, half for
+            each direction.
 
         Raises
         ------
@@ -164,7 +165,7 @@ class PairStore:
             files.write_new(path, data)
             numbers[direction] = path.stat().st_ino
         none = dict.fromkeys(DIRECTIONS, 0)
-        held = {direction: len(data) - HASH_KEY_BYTES for direction, data in content.items()}
+        held = {direction: len(data) - HEAD_BYTES for direction, data in content.items()}
         facts = SharedFacts(name, pair_id, side, made, none, held, numbers)
         files.write_new(self._state(name), text(facts))
         return facts

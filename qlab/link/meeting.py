@@ -1,16 +1,19 @@
 """How two paired stations begin a session: greet, prove who they are, settle what was cut.
 
-Each says who it is, how far its pads are used and which of its keys are pending; both
+Each says who it is, how far its pads are used and which of its keys are pending, and shows
+by the calling key of its direction that it is no stranger: whoever merely greets costs no pad.
+That is a computational proof, and nothing but pads is risked on it. Then both
 take the larger offsets, and each proves with a tag over all that was said that it holds
-the pair's secret. Pads are given up for the other side's tag only once that is verified:
-whoever merely greets costs Bob none, and Alice, whose tag is the first, little more than
-that one. Then a key that is pending on one side becomes final if the other side holds it
-or held it, and is erased if not: that answer is authenticated, too.
+the pair's secret. Pads are given up for the other side's tag only once that is verified, and
+Alice, whose tag is the first, gives up few. Then a key that is pending on one side becomes
+final if the other side holds it or held it, and is erased if not: that answer is
+authenticated, too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,9 +36,10 @@ __all__ = ["MEETING_TAGS", "Meeting", "meet", "settle_key"]
 #: Tags that a meeting takes, of both directions together.
 MEETING_TAGS = 2
 #: Bytes of Alice's pads that Bob may have used before she has: a hash key, and one pad for a
-#: tag that somebody else sent. What a stranger says of more is not believed.
+#: tag that somebody else sent. What is said of more is not believed before a tag.
 MOST_AHEAD = 64
-_VERSION = 1
+_VERSION = 2
+_STRANGER = "the other side does not hold this pair's secret, or somebody is in between"
 _Text = Annotated[str, msgspec.Meta(max_length=200)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 #: More keys than a session can leave pending.
@@ -60,6 +64,12 @@ class _Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="gr
     nonce: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
+class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="shown"):
+    """That a side knows its calling key: an HMAC of both greetings."""
+
+    mac: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
 class _Holdings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="holdings"):
     """States of the keys that are pending on either side; what is not there is not named."""
 
@@ -75,6 +85,7 @@ class _Tagged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tagg
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _GREETINGS = msgspec.msgpack.Decoder(_Greeting)
+_SHOWN = msgspec.msgpack.Decoder(_Shown)
 _HOLDINGS = msgspec.msgpack.Decoder(_Holdings)
 _TAGGED = msgspec.msgpack.Decoder(_Tagged)
 
@@ -152,8 +163,9 @@ def meet(
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise TamperedError("the greeting cannot be read") from None
     _check(ours, theirs, pair)
-    starts = {way: max(ours.used[way], theirs.used.get(way, 0)) for way in DIRECTIONS}
     first, second = (sent, received) if facts.side == "alice" else (received, sent)
+    _show(line, pair, first, second)
+    starts = {way: max(ours.used[way], theirs.used.get(way, 0)) for way in DIRECTIONS}
     speaker = _Speaker(line, pair, starts)
     for way, greeting in zip(DIRECTIONS, (first, second), strict=True):
         speaker.tags.absorb(way, greeting)
@@ -195,6 +207,23 @@ def settle_key(store: KeyStore, pair: Pair, key_id: str) -> None:
     store.promote(key_id, kept)
 
 
+def _show(line: Line, pair: Pair, first: bytes, second: bytes) -> None:
+    """Show that we are no stranger, and see that the other side is none; no pad is used."""
+    greetings = hashlib.sha256(first).digest() + hashlib.sha256(second).digest()
+    ours, theirs = DIRECTIONS if pair.facts.side == "alice" else DIRECTIONS[::-1]
+
+    def mac(way: str) -> bytes:
+        return hmac.digest(pair.calling_key(way), b"qlab calls " + greetings, "sha256")
+
+    line.send(_ENCODER.encode(_Shown(mac(ours))))
+    try:
+        shown = _SHOWN.decode(line.receive())
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise TamperedError("the proof of identity cannot be read") from None
+    if not hmac.compare_digest(shown.mac, mac(theirs)):
+        raise AuthenticationError(_STRANGER)
+
+
 class _Speaker:
     """Exchanges one tagged message, Alice's first."""
 
@@ -230,9 +259,7 @@ class _Speaker:
             self._pair.catch_up({self._theirs: start + len(tagged.tag)})
             theirs = _HOLDINGS.decode(tagged.body)
         except AuthenticationError:
-            raise AuthenticationError(
-                "the other side does not hold this pair's secret, or somebody is in between"
-            ) from None
+            raise AuthenticationError(_STRANGER) from None
         except (msgspec.MsgspecError, UnicodeDecodeError, ParameterError):
             raise TamperedError("the proof of identity cannot be read") from None
         if not self._first:

@@ -16,7 +16,7 @@ from qlab.cli import main
 from qlab.errors import QlabError, UsageError
 from qlab.keystore import PairStore, files
 from qlab.keystore.carried import DIRECTIONS, DamagedPairError, read_carried
-from qlab.keystore.pair import HASH_KEY_BYTES, PairUnsafeError
+from qlab.keystore.pair import HEAD_BYTES, PairUnsafeError
 from qlab.keystore.pairs import LEAST_BITS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
@@ -51,7 +51,7 @@ def test_both_sides_hold_the_same(tmp_path):
         assert len(hash_keys) == 2
         assert hash_keys == {b.hash_key(d) for d in DIRECTIONS}
         for direction in DIRECTIONS:
-            assert a.facts.left(direction) == LEAST_BITS // 16 - HASH_KEY_BYTES
+            assert a.facts.left(direction) == LEAST_BITS // 16 - HEAD_BYTES
             pads = [a.take(direction, n) for n in (16, 3, 16)]
             assert pads == [b.take(direction, n) for n in (16, 3, 16)]
             assert len(set(pads)) == 3
@@ -77,7 +77,7 @@ def test_no_pad_comes_twice(tmp_path_factory, steps):
     """Neither in a session, nor in the next one after a crash, nor is it left on the disk."""
     alice = PairStore(tmp_path_factory.mktemp("pairs"))
     alice.init("lab", alice.folder.parent / "lab.pair", bits=LEAST_BITS)
-    whole = {d: (alice.folder / f"lab.{d}").read_bytes()[HASH_KEY_BYTES:] for d in DIRECTIONS}
+    whole = {d: (alice.folder / f"lab.{d}").read_bytes()[HEAD_BYTES:] for d in DIRECTIONS}
     at = dict.fromkeys(DIRECTIONS, 0)
     for direction, count, crash in steps:
         with alice.open("lab") as pair:
@@ -85,7 +85,7 @@ def test_no_pad_comes_twice(tmp_path_factory, steps):
             at[direction] += count
             if crash:
                 files.stage(alice.folder / "lab.json", b"half of a n")
-        left = (alice.folder / f"lab.{direction}").read_bytes()[HASH_KEY_BYTES:]
+        left = (alice.folder / f"lab.{direction}").read_bytes()[HEAD_BYTES:]
         assert left == bytes(at[direction]) + whole[direction][at[direction] :]
         assert dict(alice.facts("lab").used) == at
 
@@ -324,7 +324,7 @@ def test_the_commands(tmp_path, capsys, monkeypatch):
     assert '"side": "bob"' in out
     assert not Path("lab.pair").exists()
     code, out, _ = qlab(capsys, "key", "pair", "list")
-    assert (code, out.split()[:3]) == (0, ["lab", "alice", "63"])
+    assert (code, out.split()[:3]) == (0, ["lab", "alice", "62"])
     assert qlab(capsys, "key", "pair", "import", "lab.pair")[0] == 2
     assert qlab(capsys, "key", "pair", "erase", "lab", "--yes")[0] == 0
     assert qlab(capsys, "key", "pair", "list")[1] == "none\n"

@@ -315,8 +315,8 @@ def test_what_the_line_shows(stations, total):
     used = PairStore(stations.folder / "alice").facts("lab").used
     ends = stations.session(act)
     for (_, way), whole in secrets.items():
-        assert whole[:16] not in crossed
-        at = 16 + used[way]
+        assert whole[:16] not in crossed and whole[16:32] not in crossed
+        at = 32 + used[way]
         assert whole[at + 16 : at + 32] not in crossed, "the hash key of the conversation"
         assert any(whole[at : at + 16])
         assert whole[at : at + 16] not in crossed
