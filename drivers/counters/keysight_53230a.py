@@ -124,6 +124,8 @@ class Keysight53230A(Instrument):
     reporting = ScpiQueue()
     identity_pattern: ClassVar[str] = r"(Agilent|Keysight) Technologies,53230A,.*"
     channels: ClassVar = {"channel": (Input, _CHANNELS)}
+    #: Gates that one series may have.
+    most_gates: ClassVar[int] = 1_000_000
 
     _gates = 0
     _gate_s = math.nan

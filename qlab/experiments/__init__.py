@@ -31,9 +31,19 @@ EXPERIMENTS = {
         "qlab.experiments.bb84.summary:summary",
         "qlab.experiments.bb84.picture:draw",
     ),
+    "clock": Entry(
+        "qlab.experiments.clock.experiment:planned_clock",
+        "qlab.experiments.clock.summary:summary",
+        "qlab.experiments.clock.picture:draw",
+    ),
     "fibre": Entry(
         "qlab.experiments.fibre.experiment:Fibre",
         "qlab.experiments.fibre.summary:summary",
         "qlab.experiments.fibre.picture:draw",
+    ),
+    "counter": Entry(
+        "qlab.experiments.counter.experiment:planned_counter",
+        "qlab.experiments.counter.summary:summary",
+        "qlab.experiments.counter.picture:draw",
     ),
 }

@@ -63,6 +63,8 @@ class PRS10Device(LineDevice):
         Its output; steered if it can be.
     pps_input : Oscillator
         The clock whose seconds arrive at the 1PPS input; left out, none do.
+    pps_output : Pulses
+        The seconds pulses that it sends, which ``PP`` and the lock to 1PPS move.
     room : Room
         Where it stands; left out, it is 23 degrees Celsius there.
 
@@ -81,7 +83,7 @@ class PRS10Device(LineDevice):
     connectors = ("serial",)
     serial = SerialLine(baud=9600, reply_end=b"\r")
     line_ends = b"\r"
-    terminal_names = ("oscillator", "pps_input", "room")
+    terminal_names = ("oscillator", "pps_input", "pps_output", "room")
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "107831",
         "firmware": "3.56",
@@ -99,7 +101,8 @@ class PRS10Device(LineDevice):
         self._values = {"LM": 1, "PL": 1, "PT": 8, "PF": 2}
         self._steering = Steering(self.terminals.get("oscillator"), 1e-12)
         self._integrator = 0.0
-        self._delay_s = 0.0
+        pulses = self.terminals.get("pps_output")
+        self._delay_s = 0.0 if pulses is None else float(pulses.late_s(self.t_ns))
         self._good = 0
         self._reference_tag_s = 0.0
         self._seen_ns = self.t_ns
@@ -204,7 +207,7 @@ class PRS10Device(LineDevice):
         if int(nanoseconds) >= _SECOND_NS:
             self._latched[5] |= _PARAMETER
         else:
-            self._delay_s += int(nanoseconds) * 1e-9
+            self._move_pulse(self.t_ns, int(nanoseconds) * 1e-9)
 
     @line(r"TT\?")
     def time_tag(self) -> str:
@@ -231,7 +234,7 @@ class PRS10Device(LineDevice):
             good = abs(_within_half(tag_s - self._reference_tag_s)) <= _NEAR_FIRST_S
             self._good = self._good + 1 if good else 0
             if self._good == _GOOD_BEFORE_LOCK:
-                self._delay_s += tag_s
+                self._move_pulse(t_ns, tag_s)
                 self._integrator = float(self._steering.steps)
                 self._reference_tag_s = 0.0
             return
@@ -245,6 +248,11 @@ class PRS10Device(LineDevice):
         self._integrator -= tag_s / approach_s**2 * 1e12
         parts = round(self._integrator - damping * tag_s / approach_s * 1e12)
         self._steering.set(t_ns, max(-2000, min(parts, 2000)))
+
+    def _move_pulse(self, t_ns: int, later_s: float) -> None:
+        self._delay_s = (self._delay_s + later_s) % 1.0
+        if "pps_output" in self.terminals:
+            self.terminals["pps_output"].place(t_ns, self._delay_s)
 
     def _tag_s(self, t_ns: int) -> float:
         own: Oscillator | None = self.terminals.get("oscillator")
