@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from drivers.core import (
+    DriverError,
     Instrument,
     InstrumentFaultError,
     LineSettings,
@@ -239,13 +240,18 @@ class TAPRTICC(Instrument):
                     return self._sign * apart * 1e-12
 
     def _next_line(self, wait_s: float) -> str | None:
-        """Return the next line; None if nothing comes for `wait_s`."""
-        while b"\n" not in self._pending:
-            more = self.link.read_available(wait_s)
-            if not more:
+        """Return the next line; None if it does not come within `wait_s`."""
+        line, end, rest = self._pending.partition(b"\n")
+        self._pending = rest
+        if not end:
+            try:
+                with self.link.patience(wait_s - self.line.timeout_s):
+                    line += self.link.transport.read_until(b"\n")
+            except ResponseTimeoutError as error:
+                self._pending = line + error.partial
                 return None
-            self._pending += more
-        line, _, self._pending = self._pending.partition(b"\n")
+            except DriverError as error:
+                raise error.located(self.name, self.address) from None
         return line.decode("ascii", "replace").strip()
 
     def _look_for_faults(self, line: str) -> None:

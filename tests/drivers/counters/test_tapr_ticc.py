@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.core import (
+    ConnectionLostError,
     IdentityMismatchError,
     InstrumentFaultError,
     LineSettings,
@@ -61,6 +62,17 @@ class Talks:
 
     def read_available(self, wait_s=0.0):
         return self.pieces.pop(0) if self.pieces else b""
+
+    def read_until(self, end):
+        said = b""
+        while end not in said:
+            if not self.pieces:
+                raise ResponseTimeoutError("nothing more", partial=said)
+            said += self.pieces.pop(0)
+        line, _, rest = said.partition(end)
+        if rest:
+            self.pieces.insert(0, rest)
+        return line + end
 
     def close(self):
         """Nothing is open."""
@@ -282,6 +294,16 @@ def test_of_one_channel_time_stamps_come_two_by_two():
             device.time.wait_until(second * 10**9 + 500_000_000)
             seen.append(len(unit.take_readings()))
         assert sorted(set(seen[1:])) == [0, 2]
+
+
+def test_a_line_that_breaks_says_where():
+    device = counter(Steady(), Steady())
+    with joined(TAPRTICC, device, SERIAL) as unit:
+        unit.prepare_intervals()
+        device.sessions[0].hang_up()
+        with pytest.raises(ConnectionLostError) as caught:
+            unit.interval_s()
+        assert caught.value.address == SERIAL
 
 
 def test_without_signals_nothing_comes():
