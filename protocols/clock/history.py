@@ -1,7 +1,7 @@
 """Going back to an estimate from before the reference was in doubt.
 
-Snapshots are kept 1, 2, 4 ... steps apart, two of each, so that for any age up to 4096 steps
-there is one that is at most about twice as old. From there the estimate is predicted to the
+Snapshots are kept 1, 2, 4 ... steps apart, two of each, so that for an age of 2^k steps, up to
+2048, there is one that is less than twice as old. From there the estimate is predicted to the
 present with the steering and the temperature that were: what the readings in between said is
 forgotten, and the covariance has grown as if they had never come.
 """
