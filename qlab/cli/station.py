@@ -53,12 +53,6 @@ def station() -> None:
     help="The simulated optical link (what `qlab run fibre` uses).",
 )
 @click.option(
-    "--clock",
-    "kind",
-    flag_value="clock.toml",
-    help="The simulated clock bench (what `qlab run counter` uses without a station file).",
-)
-@click.option(
     "--template",
     "kind",
     flag_value="template.toml",
