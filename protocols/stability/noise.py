@@ -31,6 +31,15 @@ _LANES = 256  # sums side by side, for speed
 
 
 @njit(cache=True, nogil=True)
+def _totals(lanes: NDArray[np.float64]) -> NDArray[np.float64]:
+    totals = np.zeros(lanes.shape[0])
+    for k in range(totals.size):
+        for j in range(_LANES):
+            totals[k] += lanes[k, j]
+    return totals
+
+
+@njit(cache=True, nogil=True)
 def _moments(series: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sums of 1, t, t², t³, t⁴ and x, t·x, t²·x, t from −1 to 1, over what is there."""
     lanes = np.zeros((8, _LANES))
@@ -51,8 +60,7 @@ def _moments(series: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray
             lanes[5, j] += x
             lanes[6, j] += x * t
             lanes[7, j] += x * t * t
-    sums: NDArray[np.float64] = lanes.sum(axis=1)
-    return sums
+    return _totals(lanes)
 
 
 @njit(cache=True, nogil=True)
@@ -102,7 +110,7 @@ def _lag_1(series: NDArray[np.float64]) -> float:
             lanes[3, j] += x * following[j] if pair else 0.0
             lanes[4, j] += x + following[j] if pair else 0.0
             lanes[5, j] += 1.0 if pair else 0.0
-    total, squares, points, products, both, pairs = lanes.sum(axis=1)
+    total, squares, points, products, both, pairs = _totals(lanes)
     if last >= 0 and series[last] == series[last]:
         total += series[last]
         squares += series[last] ** 2
