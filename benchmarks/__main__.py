@@ -29,6 +29,7 @@ MODULES = (
     "hashing",
     "link",
     "distillation",
+    "clock_loop",
 )
 
 

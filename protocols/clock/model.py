@@ -160,7 +160,7 @@ def state_space(
     step_s: float = 1.0,
     reading_s: float,
     phase_s: float = 1e-6,
-    frequency: float = 1e-9,
+    frequency: float = 1e-7,
     drift_per_s: float = 0.0,
     per_kelvin: float = 0.0,
 ) -> StateSpace:

@@ -34,6 +34,7 @@ __all__ = [
     "predicted_stability",
 ]
 
+_MOST_STEPS = 1_000_000  # the grid of frequencies reaches a hundred times lower
 _FINE, _SPAN = 1e-15, 10**8  # an actuator that stands in nobody's way
 
 _Curve = NDArray[np.float64]
@@ -86,15 +87,15 @@ def predicted_stability(task: Task, design: Design, samples: NDArray[np.int64]) 
     design : Design
         The loop.
     samples : ndarray of int
-        Averaging times in steps, above 0.
+        Averaging times in steps, 1 to 1e6.
 
     Raises
     ------
     ParameterError
-        An averaging time is not above 0.
+        There is no averaging time, or one is out of its range.
     """
-    if samples.size == 0 or samples.min() < 1:
-        raise ParameterError("averaging times must be at least one step")
+    if samples.size == 0 or samples.min() < 1 or samples.max() > _MOST_STEPS:
+        raise ParameterError(f"averaging times are 1 to {_MOST_STEPS} steps")
     grid = frequency_grid(task.step_s)
     answer = closed_loop(
         design.controller, design.gains, filter_response(task.model(), grid, task.dead)

@@ -141,7 +141,7 @@ def test_the_lock_comes_within_ten_minutes(local, reference, reading_s, design):
 def test_what_cannot_be_predicted_is_refused():
     task = Task(local=CLOCKS["fs725"], reference=CLOCKS["maser"], reading_s=1e-10)
     design = Design("lqg", Gains(0.1, 1.0, 0.0), 0.0)
-    for wrong in ([], [0], [-5]):
+    for wrong in ([], [0], [-5], [10**7]):
         with pytest.raises(ParameterError):
             predicted_stability(task, design, np.array(wrong, np.int64))
     for wrong in ([], [0], [5, 5], [10**9]):
