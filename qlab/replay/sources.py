@@ -211,6 +211,9 @@ class ReplaySink:
 
 def _agree(expected: NDArray[Any], got: NDArray[Any], relative: float) -> NDArray[np.bool_]:
     """Return for each row whether all of it agrees."""
+    if expected.dtype.names is not None:
+        fields = [_agree(expected[name], got[name], relative) for name in expected.dtype.names]
+        return np.asarray(np.logical_and.reduce(fields))
     if np.issubdtype(expected.dtype, np.inexact):
         each = np.isclose(got, expected, rtol=relative, atol=0.0, equal_nan=True)
     else:

@@ -238,6 +238,17 @@ def test_another_row_diverges_by_its_number():
     assert found == ("data:pairs", 2, "[4 5]", "[4 6]")
 
 
+def test_rows_of_several_fields_agree_where_each_field_does():
+    kind = [("t", "<i8"), ("x", "<f8")]
+    source = Data(log=np.array([(1, np.nan), (2, 0.5)], kind))
+    sink(source).append("log", np.array([(1, np.nan), (2, 0.5)], kind))
+    close = np.array([(1, np.nan), (2, 0.5 + 1e-12)], kind)
+    sink(source, 1e-9).append("log", close)
+    for wrong in (close, np.array([(1, np.nan), (3, 0.5)], kind)):
+        assert divergence(sink(source).append, "log", wrong)[:2] == ("data:log", 1)
+    assert divergence(sink(source).append, "log", np.array([(1, 0.0)], kind))[1] == 0
+
+
 def test_secret_rows_are_not_shown():
     found = divergence(sink(Data(secret=True, d=np.array([1, 2]))).append, "d", [1, 1])
     assert found == ("data:d", 1, "secret rows", "others")

@@ -1,0 +1,1 @@
+"""Local clocks disciplined to a distributed reference."""

@@ -1,0 +1,173 @@
+"""Clocks disciplined to a distributed reference: `qlab run clock`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drivers.core.errors import CommunicationError, InstrumentFaultError
+from protocols.clock.states import Quality
+from protocols.clock.tuning import tune
+from qlab.context import RunAbortedError, RunContext
+from qlab.errors import UsageError
+from qlab.experiments.clock.judgement import judged
+from qlab.experiments.clock.options import ClockOptions, SiteOptions
+from qlab.experiments.clock.site import LOG, Allowed, Site
+from qlab.experiments.interface import RecordedData
+from qlab.runfile.schema import Attribute, DatasetSpec
+from qlab.station import StationFile, read_table
+
+__all__ = ["Clock", "planned_clock"]
+
+
+def planned_clock(station: StationFile, overrides: Mapping[str, Any]) -> Clock:
+    """Set up one run: what is not given, gains and the time of the start, is found now."""
+    import time
+
+    from protocols.clock.timescale import tai_ns
+
+    options = read_table(station, "clock", ClockOptions)
+    if overrides.get("duration_s") is not None:
+        options = dataclasses.replace(options, duration_s=float(overrides["duration_s"]))
+    if not options.start_tai_ns:
+        options = dataclasses.replace(options, start_tai_ns=tai_ns(time.time_ns()))
+    sites = tuple(_tuned(options, site) for site in options.sites)
+    return Clock(station, dataclasses.replace(options, sites=sites))
+
+
+def _allowed(station: StationFile, target: str) -> Allowed:
+    """Return what the station lets the steering of a clock do."""
+    limit = station.limits.get(f"{target}.steering")
+    if limit is None:
+        return Allowed()
+    return Allowed(
+        low=-math.inf if limit.min is None else limit.min,
+        high=math.inf if limit.max is None else limit.max,
+        change=math.inf if limit.ramp is None else limit.ramp,
+    )
+
+
+def _tuned(options: ClockOptions, site: SiteOptions) -> SiteOptions:
+    if site.gains:
+        return site
+    controllers = (site.controller,) if site.controller else ("pi", "lqg")
+    found = tune(options.task(site), controllers=controllers)
+    return dataclasses.replace(site, controller=found.controller, gains=tuple(found.gains))
+
+
+class Clock:
+    """One run, set up; see `qlab.experiments.interface.Experiment`.
+
+    Instruments come from the station by role: ``local`` and ``counter``, each a list with
+    one for each site, and ``reference``, the distributed standard, where it can be asked.
+    For two-way transfer ``far_counter`` lists a counter at the reference for each site.
+    """
+
+    name = "clock"
+    secret_sources: frozenset[str] = frozenset()
+    side = "both"
+    terms: Mapping[str, str] = {}
+
+    def __init__(self, station: StationFile, options: ClockOptions) -> None:
+        self.options = options
+        lists = ["local", "counter", *(["far_counter"] if options.two_way else [])]
+        for role in lists:
+            target = station.roles.get(role)
+            if target is None:
+                raise station.source.error(
+                    ("roles",), f"nothing plays the role {role!r}", remedy=f"add {role} = [...]"
+                )
+            count = 1 if isinstance(target, str) else len(target)
+            if isinstance(target, str) or count != len(options.sites):
+                raise station.source.error(
+                    ("roles", role), f"must be a list of {len(options.sites)}, one for each site"
+                )
+        self._ranges = [_allowed(station, target) for target in station.roles["local"]]
+        self._has_reference = isinstance(station.roles.get("reference"), str)
+        if 0 < options.duration_s < 2 * options.period_s:
+            raise UsageError(
+                f"{options.duration_s:g} s are less than two readings",
+                remedy="choose a longer --duration",
+            )
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The options as resolved."""
+        from qlab.station.tables import plain
+
+        found: dict[str, Any] = plain(self.options)
+        return found
+
+    def datasets(self) -> Sequence[DatasetSpec]:
+        """Declare for each site its log, and local - reference as read."""
+        phase: dict[str, Attribute] = {"unit": "s", "interval_s": self.options.period_s}
+        found = []
+        for number in range(len(self.options.sites)):
+            found += [
+                DatasetSpec(f"data/site{number}/log", LOG, {}, chunk=1024),
+                DatasetSpec(f"data/site{number}/x", "<f8", phase, chunk=4096),
+            ]
+        return found
+
+    def run(self, ctx: RunContext) -> dict[str, Any]:
+        """Discipline all sites for the duration, or until Ctrl-C."""
+        options = self.options
+        far = ctx.station.role("far_counter") if options.two_way else [None] * len(options.sites)
+        sites = [
+            Site(ctx, options, number, self._ranges[number], *each)
+            for number, each in enumerate(
+                zip(ctx.station.role("local"), ctx.station.role("counter"), far, strict=True)
+            )
+        ]
+        for site in sites:
+            site.prepare()
+        start_ns = ctx.clock.now_ns()
+        total = round(options.duration_s / options.period_s)
+        ctx.progress.phase("readings", total)
+        stopped = None
+        try:
+            self._discipline(ctx, sites, start_ns)
+        except RunAbortedError as asked:
+            if options.duration_s or asked.reason != "SIGINT":
+                raise
+            stopped = asked.reason
+        finally:
+            for site in sites:
+                site.flush()
+        return judged(options, [(site.log(), site.step) for site in sites], stopped)
+
+    def _discipline(self, ctx: RunContext, sites: list[Site], start_ns: int) -> None:
+        options = self.options
+        end_ns = start_ns + round(options.duration_s * 1e9) if options.duration_s else None
+        number = 0
+        quality = Quality.UNKNOWN
+        while end_ns is None or ctx.clock.now_ns() < end_ns:
+            ask = number % options.status_every == 0
+            for site in sites:
+                site.begin()
+            for site in sites:
+                site.collect(quality, ask=ask)
+            if ask:
+                quality = self._reference(ctx)
+            number += 1
+            ctx.progress.step("; ".join(site.note() for site in sites))
+
+    def _reference(self, ctx: RunContext) -> Quality:
+        """Return what the reference says of itself."""
+        if not self._has_reference:
+            return Quality.GOOD
+        try:
+            return Quality.GOOD if ctx.station.role("reference").locked else Quality.BAD
+        except (CommunicationError, InstrumentFaultError) as error:
+            ctx.note(f"the reference does not answer: {error}")
+            return Quality.UNKNOWN
+
+    def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
+        """Judge a recorded run, also one that was stopped."""
+        logs = []
+        for number in range(len(self.options.sites)):
+            step = ctx.station.role("local")[number].steering_step
+            logs.append((recorded.data(f"site{number}/log"), step))
+        return judged(self.options, logs, None)

@@ -1,0 +1,318 @@
+"""One site of a clock run: its instruments, its loop, its record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.core.errors import (
+    CommunicationError,
+    DriverError,
+    InstrumentFaultError,
+    LimitError,
+    MisuseError,
+)
+from drivers.roles import IntervalCounter, SteerableStandard
+from protocols.clock.actuator import Actuator
+from protocols.clock.ledger import correction
+from protocols.clock.loop import Decision, Loop, Reading
+from protocols.clock.states import Quality, State
+from protocols.clock.two_way import Asymmetry, two_way
+from protocols.errors import ParameterError
+from qlab.context import RunContext
+from qlab.experiments.clock.options import ClockOptions, SiteOptions
+
+__all__ = ["LOG", "Allowed", "Site"]
+
+#: One row of a site's log; phases in seconds, states and flags as in `protocols.clock.states`.
+LOG = np.dtype(
+    [
+        ("t_tai_ns", "<i8"),
+        ("x", "<f8"),
+        ("interval", "<f8"),
+        ("interval_back", "<f8"),
+        ("phase", "<f8"),
+        ("phase_sigma", "<f8"),
+        ("frequency", "<f8"),
+        ("residual", "<f8"),
+        ("bound_95", "<f8"),
+        ("temperature_c", "<f8"),
+        ("acts_ns", "<i8"),
+        ("setting", "<i8"),
+        ("placement", "<f8"),
+        ("flags", "<u2"),
+        ("alarms", "u1"),
+        ("state", "u1"),
+        ("reason", "u1"),
+        ("quality", "u1"),
+        ("confirmed", "u1"),
+        ("healthy", "u1"),
+    ]
+)
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a station's limits let a clock's steering do.
+
+    Attributes
+    ----------
+    low, high : float
+        Lowest and highest fractional frequency.
+    change : float
+        Largest change by one command.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    change: float = math.inf
+
+
+class Site:
+    """A clock at work.
+
+    Parameters
+    ----------
+    ctx : RunContext
+    options : ClockOptions
+    number : int
+        Of the site, from 0.
+    allowed : Allowed
+        What the station lets the steering do.
+    local : SteerableStandard
+        Its clock.
+    counter : IntervalCounter
+        Starts with the local pulse, stops with the delivered one.
+    far_counter : IntervalCounter or None
+        At the reference: starts with its pulse, stops with the one that comes from here.
+    """
+
+    def __init__(
+        self,
+        ctx: RunContext,
+        options: ClockOptions,
+        number: int,
+        allowed: Allowed,
+        local: SteerableStandard,
+        counter: IntervalCounter,
+        far_counter: IntervalCounter | None,
+    ) -> None:
+        self._ctx = ctx
+        self._options = options
+        self._site: SiteOptions = options.sites[number]
+        self._allowed = allowed
+        self._local, self.counters = local, [counter]
+        if far_counter is not None:
+            self.counters.append(far_counter)
+        self.name = f"site{number}"
+        self.step = local.steering_step
+        self._origin_ns = options.start_tai_ns
+        self._correction = correction([entry.delay() for entry in self._site.delays])
+        self._asymmetry = _asymmetry(self._site) if far_counter is not None else None
+        self._rows: list[tuple[Any, ...]] = []
+        self._confirmed, self._healthy, self._quality = True, True, Quality.UNKNOWN
+        self._written = 0
+        self.last: Decision | None = None
+
+    def prepare(self) -> None:
+        """Set the counters up, and take the loop on from where the clock is steered to."""
+        within_s = 2.5 * self._options.period_s
+        for counter in self.counters:
+            for each in (1, 2):
+                line = counter.channel(each)  # type: ignore[attr-defined]  # where it has inputs
+                line.auto_level = False
+                line.level_v = self._options.level_v
+            counter.prepare_intervals(1, 2, within_s)
+        step = self.step
+        low = max(self._local.steering_range[0], self._allowed.low)
+        high = min(self._local.steering_range[1], self._allowed.high)
+        actuator = Actuator(
+            step=step,
+            lower=math.ceil(low / step - 1e-6),
+            upper=math.floor(high / step + 1e-6),
+            slew=max(min(self._site.slew, self._allowed.change), step),
+        )
+        can_place = hasattr(self._local, "place_pulse")
+        self._setting = round(self._local.steering / step)
+        settings = self._options.loop(self._site, actuator, can_place=can_place)
+        self._loop = Loop(settings, self._setting)
+        self._ctx.note(f"{self.name}: steering goes on from {self._setting * step:+.4e}")
+
+    def begin(self) -> None:
+        """Let the counters wait for the next pulses."""
+        for counter in self.counters:
+            self._tried("the counter", counter.begin_interval)
+
+    def collect(self, quality: Quality, *, ask: bool) -> Decision:
+        """Take the reading that was begun, decide, and steer.
+
+        Parameters
+        ----------
+        quality : Quality
+            Of the reference.
+        ask : bool
+            Whether the local clock is to be asked how it is.
+        """
+        intervals = [self._interval(counter) for counter in self.counters]
+        t_ns = self._origin_ns + self._ctx.clock.now_ns()
+        temperature_c = math.nan
+        if ask:
+            self._healthy = bool(self._tried("the clock", lambda: self._local.locked, False))
+        if hasattr(self._local, "temperature_c"):
+            found = self._tried("the clock's sensor", lambda: self._local.temperature_c, math.nan)
+            temperature_c = float(found)
+        x_s, calibrated = self._phase(intervals)
+        decision = self._loop.step(
+            Reading(
+                t_tai_ns=t_ns,
+                x_s=x_s,
+                quality=quality,
+                temperature_c=None if math.isnan(temperature_c) else temperature_c,
+                healthy=self._healthy,
+                confirmed=self._confirmed,
+                calibrated_tai_ns=calibrated,
+            )
+        )
+        self._steer(decision)
+        self._remember(decision, intervals, x_s, temperature_c, quality)
+        return decision
+
+    def _interval(self, counter: IntervalCounter) -> float:
+        found = self._tried("the counter", counter.interval_s, math.nan)
+        return float(found)
+
+    def _phase(self, intervals: list[float]) -> tuple[float | None, int | None]:
+        """Return local - reference, and the date of the oldest delay in it."""
+        here_s = _centred(intervals[0], self._options.period_s)
+        if self._asymmetry is None:
+            calibrated = self._correction.oldest_tai_ns
+            return (
+                (None, calibrated)
+                if math.isnan(here_s)
+                else (
+                    here_s + self._correction.value_s,
+                    calibrated,
+                )
+            )
+        try:
+            found = two_way(_centred(intervals[1], self._options.period_s), here_s, self._asymmetry)
+        except ParameterError:  # one of both is missing
+            return None, self._asymmetry.calibrated_tai_ns
+        return found.x_s + self._correction.value_s, found.calibrated_tai_ns
+
+    def _steer(self, decision: Decision) -> None:
+        """Command what is new, and learn whether it was obeyed."""
+        self._acts_ns = self._origin_ns + self._ctx.clock.now_ns()
+        if decision.setting != self._setting or not self._confirmed:
+            self._confirmed = False
+            try:
+                self._local.steering = decision.setting * self.step
+                self._confirmed = True
+                self._setting = decision.setting
+            except (CommunicationError, InstrumentFaultError) as error:
+                self._ctx.note(f"{self.name}: steering was not confirmed: {error}")
+        if decision.placement_s:
+            later_s = decision.placement_s % self._options.period_s
+            self._tried("the pulse", lambda: self._local.place_pulse(later_s))  # type: ignore[attr-defined]  # asked for where it can
+            self._ctx.note(f"{self.name}: the pulse was placed {decision.placement_s:+.9f} s later")
+
+    def _tried(self, what: str, action: Any, otherwise: Any = None) -> Any:
+        """Do something that may fail while the loop must go on; the failure is recorded."""
+        try:
+            return action()
+        except (LimitError, MisuseError):
+            raise
+        except DriverError as error:
+            self._ctx.note(f"{self.name}: {what}: {error}")
+            return otherwise
+
+    # ---- the record ----------------------------------------------------------------
+
+    def _remember(
+        self,
+        decision: Decision,
+        intervals: list[float],
+        x_s: float | None,
+        temperature_c: float,
+        quality: Quality,
+    ) -> None:
+        last = self.last
+        if last is None or last.state is not decision.state or last.reason is not decision.reason:
+            self._ctx.note(f"{self.name}: {decision.state.name.lower()}: {decision.reason.text}")
+        self.last = decision
+        phase_s = math.nan if x_s is None else x_s
+        back_s = intervals[1] if len(intervals) > 1 else math.nan
+        self._rows.append(
+            (
+                decision.t_tai_ns,
+                phase_s,
+                intervals[0],
+                back_s,
+                decision.phase_s,
+                decision.phase_sigma_s,
+                decision.frequency,
+                decision.residual_s,
+                decision.bound_95_s,
+                temperature_c,
+                self._acts_ns,
+                self._setting,
+                decision.placement_s,
+                int(decision.flags),
+                int(decision.alarms),
+                int(decision.state),
+                int(decision.reason),
+                int(quality),
+                self._confirmed,
+                self._healthy,
+            )
+        )
+        if len(self._rows) - self._written >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has not been written."""
+        rows = np.array(self._rows[self._written :], LOG)
+        if rows.size:
+            self._ctx.data.append(f"{self.name}/log", rows)
+            self._ctx.data.append(f"{self.name}/x", rows["x"])
+        self._written = len(self._rows)
+
+    def log(self) -> NDArray[Any]:
+        """Return all rows, of type `LOG`."""
+        return np.array(self._rows, LOG)
+
+    def note(self) -> str:
+        """Return where the site stands, in a few words."""
+        if self.last is None:
+            return f"{self.name} starts"
+        state = self.last.state
+        shown = state.name.lower() if state is State.LOCKED else state.name
+        phase_ns, bound_ns = self.last.phase_s * 1e9, self.last.bound_95_s * 1e9
+        return f"{self.name} {shown} {phase_ns:+.2f} ns, within {bound_ns:.2f} ns"
+
+
+def _centred(interval_s: float, period_s: float) -> float:
+    """Return an interval between minus and plus half a period; nan stays."""
+    if math.isnan(interval_s):
+        return interval_s
+    return interval_s - period_s * math.floor(interval_s / period_s + 0.5)
+
+
+def _asymmetry(site: SiteOptions) -> Asymmetry:
+    from datetime import UTC, datetime
+
+    from protocols.clock.timescale import tai_ns
+
+    date = site.asymmetry_date or "1972-01-01"
+    measured = datetime.fromisoformat(date).replace(tzinfo=UTC)
+    return Asymmetry(
+        difference_s=site.asymmetry_s,
+        uncertainty_s=site.asymmetry_uncertainty_s,
+        calibrated_tai_ns=tai_ns(round(measured.timestamp()) * 10**9),
+    )
