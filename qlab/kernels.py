@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["provide_kernel_cache"]
+__all__ = ["compilation_announced", "provide_kernel_cache"]
 
 
 def provide_kernel_cache() -> None:
@@ -32,3 +35,29 @@ def provide_kernel_cache() -> None:
     folder = tempfile.mkdtemp(prefix="qlab-kernels-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = folder
+
+
+@contextmanager
+def compilation_announced(say: Callable[[str], None]) -> Iterator[None]:
+    """Say so, once, if numba compiles meanwhile: the first run after an installation waits.
+
+    Parameters
+    ----------
+    say : callable
+        Takes a line for the user.
+    """
+    from numba.core import event
+
+    class Announcer(event.Listener):
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                self.said = True
+                say("compiling, which only the first run after an installation has to wait for")
+
+        def on_end(self, event: Any) -> None:
+            """Nobody waits for that."""
+
+    with event.install_listener("numba:compile", Announcer()):
+        yield

@@ -79,8 +79,9 @@ def draw_stability(found: Results, confidence: float, picture: Path, *, overwrit
     for axes, (label, group) in zip(panels, drawn.items(), strict=True):
         for one in group:
             _deviation(axes, one, order[one.statistic])
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        if any(np.any(one.dev > 0) for one in group):  # a scale that refuses zeros
+            axes.set_xscale("log")
+            axes.set_yscale("log")
         axes.set_xlabel("averaging time (s)")
         axes.set_ylabel(label)
         axes.grid(visible=True, which="major", color="0.85", linewidth=0.7)

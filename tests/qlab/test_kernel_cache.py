@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 import qlab
-from qlab.kernels import provide_kernel_cache
+from qlab.kernels import compilation_announced, provide_kernel_cache
 
 HOUSE = Path(qlab.__file__).parent.parent
 
@@ -42,3 +43,19 @@ def test_without_a_writable_folder_there_is_one_for_the_process(tmp_path):
     folder = Path(done.stdout.strip())
     assert folder.parent == tmp_path
     assert not folder.exists(), "it goes with the process"
+
+
+def test_compiling_is_announced_once_and_only_meanwhile():
+    said = []
+
+    def double(x):
+        return 2 * x
+
+    with compilation_announced(said.append):
+        assert numba.njit(double)(3) == 6
+        assert numba.njit(double)(3.5) == 7
+    assert numba.njit(double)(4) == 8
+    assert len(said) == 1
+    with compilation_announced(said.append):
+        pass
+    assert len(said) == 1

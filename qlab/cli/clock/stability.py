@@ -133,12 +133,14 @@ def stability(
 
     FILE is text in columns (commas, semicolons or blanks; lines that begin with # are
     comments), plain or gzip; a file of Stable32; the log of a TICC; or a run file.
-    Readings that are missing are left out of every statistic and bridged by none.
+    Readings that are missing are left out of every statistic, and frequency is never
+    cumulated over them.
 
     Statistics: adev, oadev, mdev, tdev, hdev, ohdev, totdev, mtotdev, ttotdev, htotdev,
     theo1, pdev, mtie, tierms.
     """
     from protocols.stability import STATISTICS
+    from qlab.kernels import compilation_announced
     from qlab.stability.opening import open_readings
     from qlab.stability.readings import Wanted
     from qlab.stability.results import Task, work_out
@@ -156,10 +158,11 @@ def stability(
     if nominal_hz is not None:
         quantity = quantity or "frequency"
     wanted = Wanted(quantity, rate_hz, column, time_column, dataset, nominal_hz, estimator)
-    readings = open_readings(file, wanted)
-    found = work_out(readings, Task(tuple(names), taus, confidence, outliers, drift, jumps))
+    with compilation_announced(_note):
+        readings = open_readings(file, wanted)
+        found = work_out(readings, Task(tuple(names), taus, confidence, outliers, drift, jumps))
     for note in readings.notes:
-        click.echo(f"note: {printable(note)}", err=True)
+        _note(note)
     if picture is not None:
         draw_stability(found, confidence, picture, overwrite=force)
     facts = {
@@ -178,6 +181,10 @@ def stability(
         "picture": None if picture is None else str(picture),
     }
     emit("qlab.clock.stability/1", facts, lambda: _text(found, confidence, picture), as_json)
+
+
+def _note(text: str) -> None:
+    click.echo(f"note: {printable(text)}", err=True)
 
 
 def _drift_facts(model: str | None, found: Drift) -> dict[str, Any]:
