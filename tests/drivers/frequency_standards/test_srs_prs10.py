@@ -16,6 +16,7 @@ from drivers.core import (
 )
 from drivers.frequency_standards.srs_prs10 import FS725, PRS10, STATUS_BITS
 from drivers.simulated.devices.srs_prs10 import FS725Device, PRS10Device
+from drivers.simulated.plant.signals import Pulses
 from drivers.simulated.time import VirtualTime
 
 SERIAL = "ASRL7::INSTR"
@@ -312,3 +313,12 @@ def test_the_lock_to_1pps_takes_256_pulses_then_steers_phase_and_frequency_to_it
 def _tag_at(unit, device, seconds):
     wait_until(device, seconds)
     return unit.time_tag_s
+
+
+def test_the_pulses_of_the_plant_are_placed():
+    pulses = Pulses(Steered(), 0.25)
+    device = PRS10Device("rb", VirtualTime(), {"pps_output": pulses}, warm=True)
+    with joined(PRS10, device, SERIAL) as unit:
+        unit.place_pulse(0.750_244)
+    assert pulses.late_s(device.time.now_ns()) == pytest.approx(244e-6, abs=1e-15)
+    assert pulses.late_s(0) == 0.25
