@@ -74,6 +74,11 @@ class Head:
         split = [line.count(self.separator) if self.is_list else 0 for line in self.header]
         return len(split) + sum(split)
 
+    def is_numeric(self, number: int) -> bool:
+        """Tell whether a column, from 1, has numbers in most of the first lines."""
+        numbers = np.isfinite(self.column(number))
+        return bool(2 * np.count_nonzero(numbers) > numbers.size)
+
     def column(self, number: int) -> Floats:
         """Return the first values of a column, from 1, of lines that have it."""
         return np.array([row[number - 1] for row in self.rows if len(row) >= number])
@@ -97,7 +102,8 @@ def read_head(path: Path) -> Head:
     places = [k for k, line in enumerate(lines[:_MOST_HEADER_LINES]) if _is_data(line)]
     if not places:
         raise UsageError(
-            f"{path}: no reading in it", remedy="give lines with a number in each; # for comments"
+            f"{path}: no reading in it",
+            remedy="give lines with a number in each, with decimal points; # for comments",
         )
     place = next((k for k in places if lines[k].lstrip()[:1] in _STARTS), places[0])
     separator = _separator(lines[place])
@@ -210,7 +216,7 @@ class Columns:
 
 
 def _separator(line: bytes) -> bytes:
-    return next((one for one in (b",", b";") if one in line), b" ")
+    return next((one for one in (b";", b",") if one in line), b" ")
 
 
 def _is_data(line: bytes) -> bool:

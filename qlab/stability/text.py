@@ -87,7 +87,8 @@ def _columns(head: Head, wanted: Wanted) -> tuple[int, int]:
             f"column {times} cannot be both the readings and their time stamps",
             remedy="give another --column or --time-column",
         )
-    return wanted.column or (2 if times == 1 else 1), times
+    numeric = [n for n in range(1, head.fields + 1) if n != times and head.is_numeric(n)]
+    return wanted.column or next(iter(numeric), 1 + (times == 1)), times
 
 
 def _parts(source: Columns, base: Timebase | None) -> Iterator[Floats]:

@@ -1,4 +1,6 @@
 import math
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import allantools
@@ -132,6 +134,31 @@ def test_random_data_agree_with_allantools(
             )
             compared += 1
     assert compared >= (1 if name == "theo1" else 2)
+
+
+@pytest.mark.parametrize("name", ["mtotdev", "htotdev"])
+@pytest.mark.parametrize("m", [2, 3, 8])
+def test_an_offset_costs_no_digits(name: str, m: int) -> None:
+    """Against exact arithmetic, on noise with a slope of 500 times and an offset of a million
+    times its size."""
+    phase = noise(3, 40, 0) * 1e-9 + 1e-3 + 5e-7 * np.arange(40)
+    exact = [Fraction(float(x)) for x in phase]
+    if name == "htotdev":
+        exact = [after - before for before, after in pairwise(exact)]
+    half, total = 3 * m // 2, Fraction(0)
+    pieces = len(exact) - 3 * m + 1
+    for n in range(pieces):
+        piece = exact[n : n + 3 * m]
+        slope = (sum(piece[3 * m - half :]) - sum(piece[:half])) / half / (3 * m - half)
+        level = [x - slope * k for k, x in enumerate(piece)]
+        long = [*level[::-1], *level, *level[::-1]]
+        means = [sum(long[k : k + m]) / m for k in range(8 * m)]
+        squares = [(means[k] - 2 * means[k + m] + means[k + 2 * m]) ** 2 for k in range(6 * m)]
+        total += sum(squares) / (6 * m)
+    scale = 2 * m**2 if name == "mtotdev" else 6
+    sums, counts = STATISTICS[name].kernel(phase, np.array([m]))
+    assert counts[0] == pieces
+    assert sums[0] / counts[0] == pytest.approx(float(total / pieces / scale), rel=1e-10)
 
 
 # Gaps

@@ -208,6 +208,17 @@ def test_value_and_time_stamp_the_other_way_round(log: Path) -> None:
     assert math.isnan(found[6])
 
 
+def test_dates_in_words_are_not_the_readings(log: Path) -> None:
+    text = "time,value\n" + "".join(f"2026-01-01T00:00:{k:02d}Z,{k}e-9\n" for k in range(9))
+    found, readings = read(log, text)
+    assert found.tolist() == [float(f"{k}e-9") for k in range(9)]
+    assert any("column 2 of 2" in note for note in readings.notes)
+
+
+def test_decimal_commas_are_refused(log: Path) -> None:
+    assert "decimal points" in refused(log, "1,5;2,5\n1,6;2,6\n").remedy
+
+
 # Stable32
 
 
