@@ -7,6 +7,7 @@ from protocols.stability import (
     modified,
     modified_total,
     parabolic,
+    standard,
     theo1,
     total,
     wander,
@@ -26,5 +27,6 @@ STATISTICS: dict[str, Statistic] = {
         *total.STATISTICS,
         *modified_total.STATISTICS,
         *theo1.STATISTICS,
+        *standard.STATISTICS,
     )
 }

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from published import NBS14_FREQUENCY, NBS14_PHASE, sp1065_frequency, sp1065_phase
 
 from protocols.stability import stability
-
-_PHASE_14 = [
-    0, 103.11111, 123.22222, 157.33333, 166.44444, 48.55555, -96.33333, -2.22222, 111.88889, 0,
-]  # fmt: skip
-_FREQUENCY_14 = [892, 809, 823, 798, 671, 644, 883, 903, 677]
 
 
 @pytest.fixture(scope="module")
 def frequency() -> np.ndarray:
-    """The 1000 points of NIST SP 1065, section 12.4."""
-    n = 1234567890
-    numbers = []
-    for _ in range(1000):
-        numbers.append(n)
-        n = 16807 * n % 2147483647
-    assert numbers[1:4] == [395529916, 1209410747, 633705974]
-    assert numbers[999] == 1560135652
-    return np.array(numbers) / 2147483647
+    return sp1065_frequency()
 
 
 @pytest.fixture(scope="module")
-def phase(frequency: np.ndarray) -> np.ndarray:
+def phase() -> np.ndarray:
     """Stable32's PHASE.DAT."""
-    return np.concatenate([[0.0], np.cumsum(frequency - frequency.mean())])
+    return sp1065_phase()
 
 
 def test_the_generator_is_the_published_one(frequency: np.ndarray) -> None:
+    numbers = np.round(frequency * 2147483647).astype(int).tolist()
+    assert numbers[:4] == [1234567890, 395529916, 1209410747, 633705974]
+    assert numbers[999] == 1560135652
     assert frequency.mean() == pytest.approx(0.489774, abs=5e-7)
     assert frequency.std(ddof=1) == pytest.approx(0.288466, abs=5e-7)
 
@@ -47,6 +38,7 @@ def test_the_generator_is_the_published_one(frequency: np.ndarray) -> None:
         ("tdev", [1.687202e-1, 3.563623e-1, 1.253382]),
         ("hdev", [2.943883e-1, 1.052754e-1, 3.910861e-2]),
         ("ohdev", [2.943883e-1, 9.581083e-2, 3.237638e-2]),
+        ("sd", [2.884664e-1, 9.296352e-2, 3.206656e-2]),
     ],
 )
 def test_sp_1065(frequency: np.ndarray, statistic: str, printed: list[float]) -> None:
@@ -63,13 +55,14 @@ def test_sp_1065(frequency: np.ndarray, statistic: str, printed: list[float]) ->
         ("tdev", [52.67135, 86.35831]),
         ("hdev", [70.80607, 116.7980]),
         ("ohdev", [70.80607, 85.61487]),
+        ("sd", [100.9770, 102.6039]),
     ],
 )
 def test_nbs_14(statistic: str, printed: list[float]) -> None:
-    found = stability(_FREQUENCY_14, 1.0, statistic, [1, 2], input="frequency")
+    found = stability(NBS14_FREQUENCY, 1.0, statistic, [1, 2], input="frequency")
     assert [float(f"{dev:.6e}") for dev in found.dev] == printed
     # The phase is printed with five decimals.
-    found = stability(_PHASE_14, 1.0, statistic, [1, 2])
+    found = stability(NBS14_PHASE, 1.0, statistic, [1, 2])
     assert found.dev == pytest.approx(printed, abs=2e-5 * 3)
 
 
