@@ -5,8 +5,8 @@ ones, and pay as little as possible where they meet. The figure of merit is ther
 largest ratio, over octaves of the averaging time, of the steered clock's time deviation to
 the smaller one of the free clock's and of the reference's as it is read (with the noise of
 the readings). It is computed from the transfer functions and minimised over the gains of
-each controller. Least squares is another question with another answer: its gains give up
-half an octave of the middle for the sum of all.
+each controller. Least squares is another question with another answer: an estimate without
+excess error, used in full, has a ratio of up to 2 and more where both clocks are alike.
 """
 
 from __future__ import annotations
@@ -88,10 +88,11 @@ class Task:
 
     def model(self) -> StateSpace:
         """Return what the estimator of this task assumes."""
+        white = (self.reading_s, self.local.white_phase_s, self.reference.white_phase_s)
         return state_space(
             self.local.noise + self.reference.noise,
             step_s=self.step_s,
-            reading_s=self.reading_s,
+            reading_s=math.sqrt(sum(part * part for part in white)),
             drift_per_s=self.local.ageing_per_s + self.reference.ageing_per_s,
             per_kelvin=self.local.per_kelvin,
         )
