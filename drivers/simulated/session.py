@@ -27,6 +27,9 @@ _BITS_PER_BYTE_NS = 10 * 10**9  # start bit, eight data bits, stop bit
 #: What a host's buffers hold of a stream that nobody reads; the rest is lost.
 STREAM_LIMIT = 1 << 24
 
+#: More pieces than this are joined when somebody looks how many bytes wait.
+_MANY_PIECES = 8
+
 #: A host that asks on and on and never reads is cut off at this many bytes.
 OUTPUT_LIMIT = 1 << 28
 
@@ -197,6 +200,8 @@ class Session:
             raise SessionLost
         now_ns = self._now()
         self._settle(now_ns)
+        if len(self._output) > _MANY_PIECES:
+            self._join(now_ns)
         total = 0
         for piece in self._output:
             total += piece.arrived(now_ns) - piece.offset
@@ -336,6 +341,18 @@ class Session:
             self._next = None if self.lost else next(self._stream, None)
         if self.lost:  # it has been cut off within
             raise SessionLost
+
+    def _join(self, now_ns: int) -> None:
+        """Make one piece of those in front that have come whole, which are alike by now."""
+        output = self._output
+        come: list[bytes] = []
+        while output and output[0].produce is None and not output[0].end:
+            if output[0].arrived(now_ns) < len(output[0].data):
+                break
+            piece = output.popleft()
+            come.append(piece.data[piece.offset :])
+        if come:
+            output.appendleft(_Piece(now_ns, b"".join(come), None, False, 0))
 
     def _hold(self, size: int) -> None:
         self._held += size

@@ -103,6 +103,22 @@ def test_a_stream_that_nobody_reads_is_lost_beyond_the_host_s_buffer(monkeypatch
     assert int.from_bytes(session.read(4).data, "little") > 900
 
 
+def test_a_stream_of_many_pieces_is_read_in_order_however_it_is_looked_at():
+    _, session, time = opened(Tagger)
+    session.write(b"go;", False)
+    read = b""
+    for step in range(1, 200):
+        time.wait_until(time.now_ns() + step * 10**6)
+        waiting = session.waiting()
+        taken = session.read(waiting // 2 + 1).data
+        assert session.waiting() >= waiting - len(taken)
+        read += taken
+    read += session.read(1 << 20).data
+    counted = [int.from_bytes(read[i : i + 4], "little") for i in range(0, len(read) - 3, 4)]
+    assert counted == list(range(1, len(counted) + 1))
+    assert len(counted) > 10_000
+
+
 def test_long_lines_are_thrown_away():
     _, session, time = opened(Rubidium)
     session.write(b"x" * 5000, False)
