@@ -150,7 +150,7 @@ class StreamedStability:
         self._extremes = StreamedExtremes(EXACT) if "mtie" in statistics else None
         self._frequency: float | None = None
         self._phase = 0.0
-        self._running = False
+        self._open = False
         self._sketch = Sketch()
         self._longest = self._sketch
 
@@ -173,30 +173,47 @@ class StreamedStability:
             return
         if self._frequency is None and there.any():
             self._frequency = float(series[there].mean())
-        end = 0
         for start, stop in runs(there):
-            if start > end or not self._running:
-                self._restart()
-            piece = np.cumsum(series[start:stop] - (self._frequency or 0.0))
-            piece = self._phase + piece * self._tau0_s
+            if start > 0:
+                self._close()
+            piece = np.cumsum(series[start:stop] - (self._frequency or 0.0)) * self._tau0_s
+            if not self._open and stop < series.size and stop - start < EXACT:
+                self._take_short(np.append(0.0, piece))
+                continue
+            if not self._open:
+                self._open = True
+                self._take(np.zeros(1))
+            piece += self._phase
             self._phase = float(piece[-1])
             self._take(piece)
-            end = stop
-        if end < series.size:
-            self._running = False
+        if there.size and not there[-1]:
+            self._close()
 
-    def _restart(self) -> None:
+    def _close(self) -> None:
+        """End the record that is being fed."""
+        if not self._open:
+            return
         for level in self._levels:
             level.work()
             level.restart()
-        if self._sketch.seen > self._longest.seen:
-            self._longest = self._sketch
-        self._sketch = Sketch() if self._sketch.seen else self._sketch
-        if self._longest.seen == 0:
-            self._longest = self._sketch
+        self._longest = max(self._longest, self._sketch, key=lambda sketch: sketch.seen)
+        self._sketch = Sketch()
         self._phase = 0.0
-        self._running = True
-        self._take(np.zeros(1))
+        self._open = False
+
+    def _take_short(self, phase: Floats) -> None:
+        """Take a whole record that is too short for any thinning."""
+        level = self._levels[0]
+        factors = np.array(level.factors, np.int64)
+        for name in self._summed:
+            statistic = STATISTICS[name]
+            usable = factors[: np.searchsorted(factors, statistic.largest(phase.size), "right")]
+            sums, counts = statistic.kernel(phase, usable)
+            level.sums[name][: usable.size] += sums
+            level.counts[name][: usable.size] += counts
+        if phase.size > self._longest.seen:
+            self._longest = Sketch()
+            self._longest.take(phase)
 
     def _take(self, phase: Floats) -> None:
         for start in range(0, phase.size, _BATCH):

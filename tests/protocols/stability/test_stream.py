@@ -62,6 +62,18 @@ def test_how_a_series_is_cut_does_not_matter(cuts: list[int], quantity: str) -> 
         assert found.dev == pytest.approx(other[name].dev, rel=1e-9)
 
 
+@pytest.mark.parametrize("cuts", [[], [999, 1000, 2500], list(range(0, 6000, 37))])
+def test_many_gaps_of_frequency(cuts: list[int]) -> None:
+    y = _FREQUENCY[:6000].copy()
+    y[np.random.default_rng(3).random(6000) < 0.05] = np.nan
+    y[2000:5300] = _FREQUENCY[2000:5300]
+    for name, found in _fed(y, "frequency", cuts).items():
+        whole = stability(y, 2.0, name, input="frequency")
+        assert found.n.tolist() == whole.n.tolist()
+        assert found.dev == pytest.approx(whole.dev, rel=1e-9)
+        assert found.alpha.tolist() == whole.alpha.tolist()
+
+
 def test_thinned_levels_take_whole_means(monkeypatch: pytest.MonkeyPatch) -> None:
     # With a limit of 16, most octaves come from thinned phase; white phase noise would show
     # any mean that is not one of all samples.
