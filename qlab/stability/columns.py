@@ -27,7 +27,8 @@ _MOST_HEADER_LINES = 1000
 _STARTS = tuple(bytes([sign]) for sign in b"0123456789+-.")
 _LONGEST_SHOWN = 1 << 12
 _MOST_LINES = 1 << 16
-_LIST = 8  # more values than this in the first line are a list, not columns
+# More fields than these in the first line are a list: if lines are alike, or are not.
+_MOST_COLUMNS, _FEW_COLUMNS = 64, 8
 _TAU = re.compile(rb"\btau(?:0)?\b\s*[:=]?\s*([-+.\deEdD]+)", re.IGNORECASE)
 
 
@@ -48,7 +49,7 @@ class Head:
     rows : tuple of tuple of float
         The first lines of data; NaN for a field that is no number.
     is_list : bool
-        Whether the values follow one another in lines.
+        Whether the values seem to follow one another in lines.
     """
 
     path: Path
@@ -108,12 +109,13 @@ def read_head(path: Path) -> Head:
     place = next((k for k in places if lines[k].lstrip()[:1] in _STARTS), places[0])
     separator = _separator(lines[place])
     fields = _fields(lines[place], separator)
-    is_list = len(fields) > _LIST and all(_as_float(one) is not None for one in fields[:-1])
     data = [one for one in lines[place : place + _LINES_OF_HEAD] if not _is_comment(one)]
     rows = tuple(
         tuple(math.nan if (x := _as_float(one)) is None else x for one in _fields(row, separator))
-        for row in ([] if is_list else data)
+        for row in (one[:_LONGEST_SHOWN] for one in data)
     )
+    alike = len(data) > 1 and all(len(row) == len(rows[0]) for row in rows)
+    is_list = len(fields) > (_MOST_COLUMNS if alike else _FEW_COLUMNS)
     return Head(path, separator, len(fields), tuple(lines[:place]), rows, is_list)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ def text_readings(path: Path, wanted: Wanted) -> Readings:
             remedy="save the trace from TimeLab as ASCII phase data",
         )
     head = read_head(path)
+    if wanted.column is not None or wanted.time_column is not None:
+        head = replace(head, is_list=False)
     column, times = _columns(head, wanted)
     name = path.name.lower().removesuffix(".gz")
     stable32 = next((q for ending, q in _STABLE32.items() if name.endswith(ending)), None)

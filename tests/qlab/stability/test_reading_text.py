@@ -110,6 +110,19 @@ def test_a_long_list_in_one_line(log: Path) -> None:
     assert np.array_equal(found, values)
 
 
+def test_many_columns_are_no_list(log: Path) -> None:
+    text = "".join(
+        ",".join(f"{10 * row + column}" for column in range(12)) + "\n" for row in range(5)
+    )
+    assert read(log, text, column=3)[0].tolist() == [2, 12, 22, 32, 42]
+    assert read(log, text, time_column=0)[0].tolist() == [0, 10, 20, 30, 40]
+    one_line = "1,2,3,4,5,6,7,8,9,10\n"
+    assert read(log, one_line, column=3)[0].tolist() == [3]
+    assert read(log, one_line)[0].size == 10
+    error = refused(log, "1,2,3,4,5,x,7,8,9,10\n")
+    assert "value 6, column 1: 'x' is not a number" in str(error)
+
+
 def test_many_lines_that_are_not_plain(log: Path) -> None:
     rows = ["null" if k % 2 else f"{k}e-9" for k in range(200_001)]
     found, _ = read(log, "\n".join(rows))
