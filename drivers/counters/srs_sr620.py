@@ -30,6 +30,7 @@ from drivers.core.reporting import ErrorReporting
 __all__ = ["SRSSR620", "Input"]
 
 _GATES = {"3": 0.01, "4": 0.1, "5": 1.0}
+_ARMINGS = [str(number) for number in range(13)]
 _SIZES = [n * 10**power for power in range(7) for n in (1, 2, 5)]
 _TIME, _FREQUENCY = "0", "3"
 _EITHER_FIRST = "0"
@@ -40,8 +41,11 @@ class _Gate(Number):
     """A gate time, which is one of the armings (Lab3841)."""
 
     def parse(self, reply: str) -> float:
-        """Turn the arming into a time; others than of a gate are none."""
-        return _GATES[reply.strip()]
+        """Turn the arming into a time; nan for one that is no gate."""
+        arming = reply.strip()
+        if arming not in _ARMINGS:
+            raise ValueError(reply)
+        return _GATES.get(arming, math.nan)
 
     def check(self, value: float) -> float:
         """Accept the three gates only."""
@@ -111,6 +115,8 @@ class SRSSR620(Instrument):
     estimator: str = "pi"
     dead_time_s: float = math.nan
 
+    _gate_s = 1.0
+
     mode = Choice(
         "MODE?",
         "MODE {value}",
@@ -154,7 +160,13 @@ class SRSSR620(Instrument):
         doc="What begins and, for a frequency, what ends a measurement.",
         page="Lab3841",
     )
-    gate_time_s = _Gate("ARMM?", "ARMM {value}", unit="s", doc="Gate time.", page="Lab3841")
+    gate_time_s = _Gate(
+        "ARMM?",
+        "ARMM {value}",
+        unit="s",
+        doc="Gate time; nan while the arming is that of a time interval.",
+        page="Lab3841",
+    )
     sample_size = _Size("SIZE?", "SIZE {value}", doc="Measurements a sample.", page="Lab3841")
     jitter = Choice(
         "JTTR?",
@@ -182,13 +194,17 @@ class SRSSR620(Instrument):
     def frequency_hz(self, channel: int = 1) -> float:
         """Measure a frequency over one gate, or the mean of a sample of them.
 
+        After time intervals the gate is the one from before, or 1 s.
+
         Raises
         ------
         ResponseTimeoutError
             If there is no signal.
         """
         self._configure(_FREQUENCY, channel)
-        return self._measured(self.gate_time_s * self.sample_size)
+        if math.isnan(gate_s := self.gate_time_s):
+            self.gate_time_s = gate_s = self._gate_s
+        return self._measured(gate_s * self.sample_size)
 
     def time_interval_s(self, start: int = 1, stop: int = 2) -> float:
         """Measure one time interval between the two inputs.
@@ -244,6 +260,8 @@ class SRSSR620(Instrument):
                 remedy="choose 1 to 2 or 2 to 1",
             )
         self._configure(_TIME, start)
+        if not math.isnan(gate_s := self.gate_time_s):
+            self._gate_s = gate_s
         self.tell(f"ARMM {_EITHER_FIRST}")
         self.tell("SIZE 1")
 

@@ -104,7 +104,8 @@ def test_inputs(scripted):
 
 
 def test_a_gate_that_is_none(scripted):
-    unit = scripted(SRSSR620, *OPENING, ("ARMM?", "1"))
+    unit = scripted(SRSSR620, *OPENING, ("ARMM?", "1"), ("ARMM?", "13"))
+    assert math.isnan(unit.gate_time_s)
     with pytest.raises(UnexpectedReplyError, match="a gate of"):
         _ = unit.gate_time_s
 
@@ -132,7 +133,11 @@ def test_a_frequency_is_measured(scripted):
 
 
 def test_intervals_take_a_command_and_an_answer_each(scripted):
-    setting_up = told("AUTM 0", "MODE 0", "SRCE 0", "ARMM 0", "SIZE 1")
+    setting_up = [
+        *told("AUTM 0", "MODE 0", "SRCE 0"),
+        ("ARMM?", "1"),
+        *told("ARMM 0", "SIZE 1"),
+    ]
     unit = scripted(
         SRSSR620,
         *OPENING,
@@ -190,6 +195,16 @@ def test_the_unit_measures_on_both_ports(address):
             for name, prop in type(endpoint).properties().items():
                 if prop.query is not None:
                     getattr(endpoint, name)
+
+
+def test_after_intervals_the_gate_is_the_one_before():
+    device = counter(Steady(10e6), Steady(10e6))
+    with joined(SRSSR620, device, GPIB) as unit:
+        unit.gate_time_s = 0.1
+        unit.time_interval_s()
+        assert math.isnan(unit.gate_time_s)
+        unit.frequency_hz()
+        assert unit.gate_time_s == 0.1
 
 
 @pytest.mark.parametrize("lead_s", [40e-9, -40e-9, 0.0, 0.1])
