@@ -141,14 +141,14 @@ class Clock:
     def _discipline(self, ctx: RunContext, sites: list[Site], start_ns: int) -> None:
         options = self.options
         end_ns = start_ns + round(options.duration_s * 1e9) if options.duration_s else None
-        number = 0
+        number, now_ns = 0, start_ns
         quality = Quality.UNKNOWN
-        while end_ns is None or ctx.clock.now_ns() < end_ns:
+        while end_ns is None or now_ns < end_ns:
             ask = number % options.status_every == 0
             for site in sites:
                 site.begin()
             for site in sites:
-                site.collect(quality, ask=ask)
+                now_ns = site.collect(quality, ask=ask)
             if ask:
                 quality = self._reference(ctx)
             number += 1

@@ -117,6 +117,7 @@ class Site:
         self._asymmetry = _asymmetry(self._site) if far_counter is not None else None
         self._rows: list[tuple[Any, ...]] = []
         self._confirmed, self._healthy, self._quality = True, True, Quality.UNKNOWN
+        self._temperature_c = math.nan
         self._written = 0
         self.last: Decision | None = None
 
@@ -149,8 +150,8 @@ class Site:
         for counter in self.counters:
             self._tried("the counter", counter.begin_interval)
 
-    def collect(self, quality: Quality, *, ask: bool) -> Decision:
-        """Take the reading that was begun, decide, and steer.
+    def collect(self, quality: Quality, *, ask: bool) -> int:
+        """Take the reading that was begun, decide, and steer; return the run's time.
 
         Parameters
         ----------
@@ -160,17 +161,14 @@ class Site:
             Whether the local clock is to be asked how it is.
         """
         intervals = [self._interval(counter) for counter in self.counters]
-        t_ns = self._origin_ns + self._ctx.clock.now_ns()
-        temperature_c = math.nan
+        now_ns = self._ctx.clock.now_ns()
         if ask:
-            self._healthy = bool(self._tried("the clock", lambda: self._local.locked, False))
-        if hasattr(self._local, "temperature_c"):
-            found = self._tried("the clock's sensor", lambda: self._local.temperature_c, math.nan)
-            temperature_c = float(found)
+            self._ask()
+        temperature_c = self._temperature_c
         x_s, calibrated = self._phase(intervals)
         decision = self._loop.step(
             Reading(
-                t_tai_ns=t_ns,
+                t_tai_ns=self._origin_ns + now_ns,
                 x_s=x_s,
                 quality=quality,
                 temperature_c=None if math.isnan(temperature_c) else temperature_c,
@@ -181,7 +179,14 @@ class Site:
         )
         self._steer(decision)
         self._remember(decision, intervals, x_s, temperature_c, quality)
-        return decision
+        return now_ns
+
+    def _ask(self) -> None:
+        """Ask the clock how it is, and how warm, where it can tell."""
+        self._healthy = bool(self._tried("the clock", lambda: self._local.locked, False))
+        if hasattr(self._local, "temperature_c"):
+            found = self._tried("the clock's sensor", lambda: self._local.temperature_c, math.nan)
+            self._temperature_c = float(found)
 
     def _interval(self, counter: IntervalCounter) -> float:
         found = self._tried("the counter", counter.interval_s, math.nan)
