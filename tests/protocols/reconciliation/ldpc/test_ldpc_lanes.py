@@ -125,6 +125,15 @@ def test_bits_spread_and_are_gathered_lowest_first() -> None:
     assert int(back(out)) == word
 
 
+@pytest.mark.parametrize("word", [0, 1, 1 << 63, 0xF0E1_D2C3_B4A5_9687, (1 << 64) - 1])
+def test_set_bits_are_counted(word: int) -> None:
+    @njit
+    def count(word: np.uint64) -> Any:
+        return lanes.ones(word)
+
+    assert count(np.uint64(word)) == word.bit_count()
+
+
 def test_a_vector_is_read_and_written_anywhere() -> None:
     @njit
     def copy(source: Bytes, start: int, target: Bytes, stop: int) -> None:
