@@ -91,14 +91,16 @@ def _sum_of_pieces(x: Floats, missing: Flags, gaps: Integers, m: int) -> tuple[f
     size, pieces = 3 * m, x.size - 3 * m + 1
     block = min(max(_BLOCK, m), pieces)
     sums = np.empty(block + size)  # of a block, from a straight line through its ends
-    q = np.empty(size + 1)
+    q, r = np.empty(size + 1), np.empty(size + 1)
     half = size // 2
     squares = np.zeros(half + 1)
-    summed, known = np.empty(9 * m + 1), np.empty(9 * m + 1, np.int64)
+    summed, known = np.empty(8 * m + 1), np.empty(8 * m + 1, np.int64)
+    ramp: Floats = np.arange(size + 1, dtype=np.float64)
     count, rest = 0, 0.0
     for start in range(0, pieces, block):
         stop = min(start + block, pieces)
         _summed(x[start : stop + size - 1], sums)
+        back = sums[stop - start + size - 1 :: -1].copy()
         for piece in range(stop - start):
             n = start + piece
             if gaps[n + size] > gaps[n]:
@@ -110,22 +112,48 @@ def _sum_of_pieces(x: Floats, missing: Flags, gaps: Integers, m: int) -> tuple[f
             g = sums[piece : piece + size + 1]
             slope = (g[size] - g[size - half] - g[half] + g[0]) / (half * (size - half))
             mean = (g[size] - g[0]) / size
-            for k in range(size + 1):
-                q[k] = (g[k] - g[0]) - k * (mean + 0.5 * slope * (k - size))
-            for s in range(m + 1):
-                ends = q[s] + q[size - s]
-                over = 3.0 * (q[m + s] - q[2 * m + s]) - ends
-                under = 3.0 * (q[m - s] - q[2 * m - s]) + ends
-                squares[s] += over * over + under * under
-            for s in range(m + 1, half + 1):
-                over = 3.0 * (q[m + s] + q[4 * m - s]) - q[s] - q[size - s]
-                under = q[s] + q[size - s] - 3.0 * (q[2 * m - s] + q[s - m])
-                squares[s] += over * over + under * under
+            _levelled(g, g[0], mean - 0.5 * slope * size, 0.5 * slope, ramp, q)
+            last = stop - start - 1 - piece
+            h = back[last : last + size + 1]
+            _levelled(h, h[0], -mean - 0.5 * slope * size, 0.5 * slope, ramp, r)
+            _add_squares(q, r, m, squares)
             count += 1
     total = 2.0 * squares.sum() - squares[0]
     if m % 2 == 0:
         total -= squares[half]
     return total / (6.0 * m * m * m) + rest, count
+
+
+@njit(cache=True, nogil=True)
+def _levelled(
+    sums: Floats, first: float, mean: float, half_slope: float, ramp: Floats, level: Floats
+) -> None:
+    """Take from sums what a straight line contributes to them."""
+    for k in range(level.size):
+        level[k] = (sums[k] - first) - ramp[k] * (mean + half_slope * ramp[k])
+
+
+@njit(cache=True, nogil=True)
+def _add_squares(q: Floats, r: Floats, m: int, squares: Floats) -> None:
+    """Add the squared differences at s and −s to those at s, for s from 0 to half the piece.
+
+    `q` are the levelled sums from the left, `r` those from the right, so that
+    ``r[k] = q[3m − k]``. Slices let the processor work on several places at once.
+    """
+    b, c, b_back, c_back = q[m:], q[2 * m :], r[m:], r[2 * m :]
+    for s in range(m + 1):
+        ends = q[s] + r[s]
+        over = 3.0 * (b[s] - c[s]) - ends
+        under = 3.0 * (c_back[s] - b_back[s]) + ends
+        squares[s] += over * over + under * under
+    a, b, c = q[m + 1 :], q[2 * m + 1 :], q[1:]
+    a_back, b_back, c_back = r[m + 1 :], r[2 * m + 1 :], r[1:]
+    beyond = squares[m + 1 :]
+    for s in range(beyond.size):
+        ends = a[s] + a_back[s]
+        over = 3.0 * (b[s] + c_back[s]) - ends
+        under = ends - 3.0 * (b_back[s] + c[s])
+        beyond[s] += over * over + under * under
 
 
 @njit(cache=True, nogil=True)
@@ -160,22 +188,24 @@ def _with_gaps(x: Floats, missing: Flags, m: int, summed: Floats, known: Integer
     slope = (last / n_last - first / n_first) / (at_last / n_last - at_first / n_first)
     total, count = 0.0, 0
     summed[0] = known[0] = 0
-    for k in range(3 * size):
-        i = k - size if size <= k < 2 * size else (size - 1 - k) % size
+    for k in range(2 * size + half):
+        i = k - size if size <= k < 2 * size else (size - 1 if k < size else 3 * size - 1) - k
         if not missing[i]:
             total += (x[i] - x[0]) - slope * i
             count += 1
         summed[k + 1], known[k + 1] = total, count
     squares, formed = 0.0, 0
-    for s in range(2 * size):
-        a, b, c = known[s], known[s + m], known[s + 2 * m]
-        fewest = min(b - a, c - b, known[s + size] - c)
-        if 2 * fewest >= m:
+    for begin in (0, size):  # the places up to size / 2 beyond have their mirror images
+        for s in range(begin, begin + half + 1):
+            a, b, c, d = known[s], known[s + m], known[s + 2 * m], known[s + size]
+            if 2 * min(b - a, c - b, d - c) < m:
+                continue
             left = (summed[s + m] - summed[s]) / (b - a)
             middle = (summed[s + 2 * m] - summed[s + m]) / (c - b)
-            right = (summed[s + size] - summed[s + 2 * m]) / (known[s + size] - c)
-            squares += (left - 2.0 * middle + right) ** 2
-            formed += 1
+            right = (summed[s + size] - summed[s + 2 * m]) / (d - c)
+            times = 1 if s == begin or 2 * (s - begin) == size else 2
+            squares += times * (left - 2.0 * middle + right) ** 2
+            formed += times
     return squares / formed if formed >= size else -1.0
 
 
