@@ -25,6 +25,7 @@ from protocols.clock.two_way import Asymmetry, two_way
 from protocols.errors import ParameterError
 from qlab.context import RunContext
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
+from qlab.experiments.levels import fix_levels
 
 __all__ = ["LOG", "Allowed", "Site"]
 
@@ -125,10 +126,7 @@ class Site:
         """Set the counters up, and take the loop on from where the clock is steered to."""
         within_s = 2.5 * self._options.period_s
         for counter in self.counters:
-            for each in (1, 2):
-                line = counter.channel(each)  # type: ignore[attr-defined]  # where it has inputs
-                line.auto_level = False
-                line.level_v = self._options.level_v
+            fix_levels(counter, (1, 2), self._options.level_v)
             counter.prepare_intervals(1, 2, within_s)
         step = self.step
         low = max(self._local.steering_range[0], self._allowed.low)

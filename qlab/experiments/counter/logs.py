@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from drivers.core.context import Clock
 from qlab.errors import UsageError
 from qlab.experiments.counter.options import CounterOptions
+from qlab.experiments.levels import fix_levels
 
 __all__ = ["GateLog", "IntervalLog", "Log", "Reading", "SingleLog"]
 
@@ -173,10 +174,6 @@ def _fraction(hertz: float, nominal_hz: float) -> float:
 
 
 def _fix_levels(counter: Any, inputs: tuple[int, ...], level_v: float) -> None:
-    """Set fixed thresholds, where they are wanted and the counter's inputs have them."""
-    if math.isinf(level_v) or not hasattr(counter, "channel"):
-        return
-    for number in sorted(set(inputs)):
-        own = counter.channel(number)
-        own.auto_level = False
-        own.level_v = level_v
+    """Set fixed thresholds, where they are wanted."""
+    if not math.isinf(level_v):
+        fix_levels(counter, inputs, level_v)
