@@ -62,7 +62,11 @@ def read_counts(
     """
     try:
         if not path.is_file():
-            raise UsageError(f"{path}: no such file", remedy="name a JSON file with the counts")
+            kind = "a folder" if path.is_dir() else "no file to read from"
+            raise UsageError(
+                f"{path}: {kind if path.exists() else 'no such file'}",
+                remedy="name a JSON file with the counts",
+            )
         with path.open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as error:

@@ -40,6 +40,9 @@ class Account:
         The key's length, or 0.
     pad_bits : int
         Bits of the pair's secret that authentication used up, in both directions.
+    eps_auth : float or None
+        At most the probability that a tag of the conversation was forged; None where the
+        channel authenticates.
     reason : str or None
         Why there is no key.
     reconciliation, amplification : str
@@ -64,6 +67,7 @@ class Account:
     bounds: Mapping[str, float]
     secret_bits: int
     pad_bits: int
+    eps_auth: float | None
     reason: str | None
     reconciliation: str
     amplification: str

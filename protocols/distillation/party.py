@@ -291,7 +291,7 @@ class Party(ABC):
         self._bits = _NO_BITS
         if verdict.reason is not None:
             self._key = None
-        bound = self._terms.bound
+        bound, tags = self._terms.bound, self._authenticator
         self._result = self._make_account(
             bits=sum(self._n_z),
             n_z=self._n_z,
@@ -307,7 +307,8 @@ class Party(ABC):
             tag_bits=self._tag_bits,
             bounds=dict(verdict.bounds),
             secret_bits=0 if verdict.reason is not None else verdict.length,
-            pad_bits=0 if self._authenticator is None else self._authenticator.pad_bits,
+            pad_bits=0 if tags is None else tags.pad_bits,
+            eps_auth=None if tags is None else tags.forgery_probability,
             reason=verdict.reason,
             reconciliation=self._method,
             amplification=self._terms.amplification if self._key is not None else "",

@@ -25,6 +25,8 @@ def plot(file: Path, output: Path | None, force: bool, as_json: bool) -> None:
     from qlab.plots import plot_run
 
     picture = output or file.parent / f"{file.stem or 'run'}.png"
+    if not picture.parent.is_dir():
+        raise UsageError(f"there is no folder {picture.parent}", remedy="make it first")
     if picture.exists() and not force:
         raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
     plot_run(file, picture, overwrite=force)

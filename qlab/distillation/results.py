@@ -64,6 +64,7 @@ class Distilled:
             "no_key": account.reason,
             "eps_sec": account.eps_sec,
             "eps_cor": account.eps_cor,
+            "eps_auth": account.eps_auth,
             "protocol": account.protocol,
             "proof": account.proof,
             "length_rule": account.length_rule,

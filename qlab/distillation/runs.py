@@ -41,6 +41,9 @@ from qlab.runfile.schema import RunStatus
 __all__ = ["UsedDetectionsError", "distil_runs"]
 
 
+#: What it costs that the length depends on how much was told, of at most 2**50 possible
+#: numbers of bits; see docs/security.md, section 14.
+_CHOICE_BITS = 2 * 50
 _CHOSEN_BEFORE = "which runs make up the block was agreed on before they were looked at"
 
 
@@ -109,7 +112,8 @@ def distil_runs(
         planned.options, slots=slots, reconciliation=reconciliation, amplification=amplification
     )
     setup, hopeless = planned.setup()
-    setup = dataclasses.replace(setup, already_disclosed=session.already_disclosed)
+    told = session.already_disclosed + _CHOICE_BITS
+    setup = dataclasses.replace(setup, already_disclosed=told)
     alice, bob = Alice(setup, workers=workers), _Bob(setup, workers=workers)
     bob.alice = alice
     for path in paths:
@@ -130,7 +134,7 @@ def distil_runs(
     return {
         **found.as_dict(),
         "assumptions": [*account.assumptions, _CHOSEN_BEFORE],
-        "already_disclosed_bits": session.already_disclosed,
+        "already_disclosed_bits": told,
         "runs": session.run_ids,
         "sifted_bits": account.sifted_bits,
         "agreed_length": max(0, account.agreed_length),
@@ -184,6 +188,8 @@ def _disclosed(path: Path, run: RunFile, planned: Bb84) -> int:
         if not isinstance(counts, list) or not all(_is_count(n) for n in (leak, *counts)):
             raise damaged(path, "its results hold counts that are none")
         total += leak + tag_bits + len(counts) * sum(counts).bit_length()
+    if total >= 1 << 40:
+        raise damaged(path, "its results hold counts that are none")
     return total
 
 

@@ -28,10 +28,16 @@ def check_picture(picture: Path, *, overwrite: bool) -> None:
     Raises
     ------
     UsageError
-        If its ending is not png, pdf or svg, or there is such a file.
+        If its ending is not png, pdf or svg, or there is such a file, or no such folder.
     """
     if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise UsageError(f"a picture ends in .png, .pdf or .svg, not {picture.suffix!r}")
+    if not picture.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {picture.parent}", remedy="make it, or name another picture"
+        )
+    if picture.is_dir():
+        raise UsageError(f"{picture} is a folder", remedy="name a file")
     if picture.exists() and not overwrite:
         raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
 
@@ -70,7 +76,8 @@ def draw_rates(
     from matplotlib.figure import Figure
 
     check_picture(picture, overwrite=overwrite)
-    lines = [_Line.of(curve, over_loss) for curve in curves]
+    floor, top = _range(curves)
+    lines = [_Line.of(curve, over_loss, floor) for curve in curves]
     finite = [line for line in lines if "block" in line.curve.facts]
     alone = len(finite) == 1 and finite[0].curve.facts["optimised"]
     # Not by pyplot, whose backend and figures are a script's own.
@@ -80,7 +87,7 @@ def draw_rates(
         _settings(lower, finite[0])
     else:
         upper = lower = figure.subplots()
-    _rates(upper, lines)
+    _rates(upper, lines, floor, top)
     _limit(upper, lines)
     _bound(upper, lines[0])
     upper.legend(fontsize=8, frameon=False, loc="lower left")
@@ -102,7 +109,7 @@ class _Line:
     curve : Curve
     over_loss : bool
     points : list of Point
-        Those with a key, and more of them where the curve falls.
+        Those in the picture, and more of them where the curve falls.
     falls : bool
         Whether the curve's reach lies among its losses.
     """
@@ -113,12 +120,13 @@ class _Line:
     falls: bool
 
     @classmethod
-    def of(cls, curve: Curve, over_loss: bool) -> _Line:
-        points, reach = [point for point in curve.points if point.rate], curve.reach
+    def of(cls, curve: Curve, over_loss: bool, floor: float) -> _Line:
+        points, reach = [point for point in curve.points if point.rate >= floor], curve.reach
         first, last = curve.points[0].loss_db, curve.points[-1].loss_db
         if reach is None or not first <= reach.loss_db < last:
             return cls(curve, over_loss, points, falls=False)
-        points += [point for point in (*curve.edge(), reach) if point.loss_db >= first]
+        edge = (*curve.edge(), reach)
+        points += [point for point in edge if point.loss_db >= first and point.rate >= floor]
         points.sort(key=lambda point: point.loss_db)
         return cls(curve, over_loss, points, falls=True)
 
@@ -127,16 +135,26 @@ class _Line:
         return point.loss_db if self.over_loss else point.distance_km
 
     @property
+    def end(self) -> float:
+        """Where it leaves the picture: its reach, a little beyond the last point."""
+        reach = self.curve.reach
+        return self.places[-1] if reach is None else self.at(reach)
+
+    @property
     def places(self) -> list[float]:
         return [self.at(point) for point in self.points]
 
 
-def _rates(axes: Axes, lines: Sequence[_Line]) -> None:
-    rates = [point.rate for line in lines for point in line.curve.points if point.rate]
+def _range(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Return the lowest rate that is drawn, and the highest that there is."""
+    rates = [point.rate for curve in curves for point in curve.points if point.rate]
     top = max(rates, default=1.0)
-    floor = max(min(rates, default=1e-3) / 3, top * 10.0**-_DECADES)
+    return max(min(rates, default=1e-3) / 3, top * 10.0**-_DECADES), top
+
+
+def _rates(axes: Axes, lines: Sequence[_Line], floor: float, top: float) -> None:
     for number, line in enumerate(lines):
-        fall = [(line.places[-1], floor / 10)] if line.falls else []
+        fall = [(line.end, floor / 10)] if line.falls else []
         drawn = [*zip(line.places, (point.rate for point in line.points), strict=True), *fall]
         axes.plot(
             [x for x, _ in drawn],
@@ -194,7 +212,7 @@ def _limit(axes: Axes, lines: Sequence[_Line]) -> None:
     points = lines[0].curve.points
     low, high = lines[0].at(points[0]), lines[0].at(points[-1])
     if all(line.falls for line in lines):
-        end = max(line.places[-1] for line in lines)
+        end = max(line.end for line in lines)
         high = min(high, end + 0.05 * (end - low))
     if high > low:
         axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
@@ -213,7 +231,7 @@ def _settings(axes: Axes, line: _Line) -> None:
     for number, (label, style, values_drawn) in enumerate(drawn):
         colour = _COLOURS[number % len(_COLOURS)]
         axes.plot(line.places, values_drawn, style, color=colour, linewidth=1.5, label=label)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.03, 1)  # an intensity of almost nothing is seen, too
     axes.set_ylabel("best settings")
     axes.grid(visible=True, color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -25,8 +25,8 @@ class Bounds:
     terms : mapping of str to float
         Every intermediate by its name: ``s_z0_lower`` and ``s_z1_lower``, the vacuum and
         single-photon detections that are proven in the key basis, ``s_x1_lower`` and
-        ``v_x1_upper``, single-photon detections and errors in the test basis, what leads
-        from these to the phase error rate, and that, ``phi_z``, as far as they go.
+        ``v_x1_upper``, single-photon detections and errors in the test basis, ``v_x1_used``,
+        the 1 taken for less than one error where a rate is needed, what leads from these to the phase error rate, and that, ``phi_z``, as far as they go.
     refusal : str or None
         Why no key can come of this.
     """
@@ -118,6 +118,12 @@ def bounds_of_cell(
                 " detections: the counts are of no such source (are they, like the intensities,"
                 " strongest first?)",
             )
+    if photons.v_x1_upper < 0:
+        return Bounds(
+            terms,
+            f"at most {photons.v_x1_upper:.0f} errors of single photons: the counts are of no such"
+            " source (are m_x, like the intensities, strongest first?)",
+        )
     for count, basis in ((photons.s_z1_lower, "key"), (photons.s_x1_lower, "test")):
         if count <= 0:
             return Bounds(terms, f"no single-photon detection can be proven in the {basis} basis")

@@ -31,13 +31,19 @@ def by_gamma(photons: SinglePhotons[float], eps_sec: float, events: int) -> dict
 
     Less than one error proven is taken as one, since gamma needs a rate.
     """
-    errors = max(1.0, photons.v_x1_upper)
-    rate = errors / photons.s_x1_lower
-    terms = {"v_x1_upper": errors, "x_error_rate": rate}
+    terms = _at_least_one(photons)
+    rate = terms["x_error_rate"]
     if rate >= 0.5:
         return {**terms, "phi_z": rate}
     excess = gamma(eps_sec, rate, photons.s_x1_lower, photons.s_z1_lower, events)
     return {**terms, "gamma": excess, "phi_z": rate + excess}
+
+
+def _at_least_one(photons: SinglePhotons[float]) -> dict[str, float]:
+    """Return the error rate of single photons, with one error where less is proven."""
+    if photons.v_x1_upper >= 1:
+        return {"x_error_rate": photons.v_x1_upper / photons.s_x1_lower}
+    return {"v_x1_used": 1.0, "x_error_rate": 1 / photons.s_x1_lower}
 
 
 def by_sampling(photons: SinglePhotons[float], eps_sec: float) -> dict[str, float]:
@@ -120,17 +126,17 @@ def by_imperfect_detectors(
     gamma_0 is Serfling's, gamma_1 and gamma_2 are binomial; the latter and the deltas are 0
     for detectors that are alike. Less than one error proven is taken as one, as in `by_gamma`.
     """
-    rate = max(1.0, photons.v_x1_upper) / photons.s_x1_lower
+    used = _at_least_one(photons)
     kept, tested = photons.s_z1_lower, photons.s_x1_lower
     delta_1, delta_2 = mismatch(detectors)
     terms = {
-        "x_error_rate": rate,
+        **used,
         "gamma_serfling": serfling(kept, tested, budget.log_inverse),
         "delta_1": delta_1,
         "delta_2": delta_2,
         "gamma_1": binomial(kept, delta_1, budget.log_inverse),
         "gamma_2": binomial(kept, delta_2, budget.log_inverse),
     }
-    above = rate + terms["gamma_serfling"] + terms["delta_1"] + terms["gamma_1"]
+    above = used["x_error_rate"] + terms["gamma_serfling"] + terms["delta_1"] + terms["gamma_1"]
     below = 1 - terms["delta_2"] - terms["gamma_2"]
     return {**terms, "phi_z": above / below if below > 0 else math.inf}

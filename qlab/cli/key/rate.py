@@ -52,7 +52,7 @@ def _numbers_of(
     return [float(number) for number in value.split(",")]
 
 
-_SIZE = click.FloatRange(min=1.0)
+_SIZE = click.FloatRange(1.0, 1e15)
 
 
 @click.command(
@@ -86,9 +86,15 @@ _SIZE = click.FloatRange(min=1.0)
     "--block", "blocks", multiple=True, type=_SIZE, metavar="N",
     help="Detections in the key basis of a block; a curve for each.",
 )  # fmt: skip
-@click.option("--pulses", multiple=True, type=_SIZE, metavar="N", help="The same by pulses sent.")
 @click.option(
-    "--time", "times", multiple=True, type=click.FloatRange(min=0.0, min_open=True),
+    "--pulses",
+    multiple=True,
+    type=click.FloatRange(1.0, 1e18),
+    metavar="N",
+    help="The same by pulses sent.",
+)
+@click.option(
+    "--time", "times", multiple=True, type=click.FloatRange(0.0, 1e10, min_open=True),
     metavar="S", help="The same by seconds of light.",
 )  # fmt: skip
 @click.option(

@@ -168,6 +168,7 @@ class PlannedBb84:
             "no_key": reason,
             "eps_sec": found.eps_sec,
             "eps_cor": found.eps_cor,
+            "eps_auth": found.eps_auth,
             "net_secret_bits": 0 if reason else found.net_secret_bits,
             "protocol": found.protocol,
             "reconciliation": found.reconciliation,

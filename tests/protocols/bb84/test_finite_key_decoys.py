@@ -193,8 +193,19 @@ def test_every_charge_is_subtracted() -> None:
 
 
 def test_no_proven_error_is_one_event() -> None:
-    block = replace(ONE, m_x=(0, ONE.m_x[1]))
-    assert analyse(block).bounds["v_x1_upper"] == 1.0
+    bounds = analyse(replace(ONE, m_x=(0, 0))).bounds
+    assert bounds["v_x1_upper"] == 0 and bounds["v_x1_used"] == 1
+    assert bounds["x_error_rate"] == 1 / bounds["s_x1_lower"]
+    assert "v_x1_used" not in analyse(ONE).bounds
+
+
+@pytest.mark.parametrize("block", [ONE, TWO])
+def test_errors_that_no_such_source_makes_give_no_key(block: KeyCounts) -> None:
+    """Weaker pulses cannot have so many more errors: each deviation is beyond its bound."""
+    swapped = replace(block, m_x=(0,) * (len(block.m_x) - 1) + (block.n_x[-1] // 2,))
+    with pytest.raises(InsecureError, match="errors of single photons: the counts are of no such"):
+        analyse(swapped)
+    assert examine(swapped).bounds["v_x1_upper"] < 0
 
 
 @pytest.mark.parametrize(

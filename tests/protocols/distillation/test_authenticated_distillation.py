@@ -28,6 +28,8 @@ def test_tags_are_charged_and_pads_taken_once(plain: Line) -> None:
     for party in (plain.alice, plain.bob):
         account = party.result
         assert account.pad_bits == 5 * 128
+        crossed = sum(len(packet) for _, packet in plain.sent)
+        assert 5 * 2**-128 < account.eps_auth < 5 * (crossed / 16 + 60) * 2**-128
         assert account.net_secret_bits == account.secret_bits - 5 * 128 > 0
         assert not any("authenticated by" in text for text in account.assumptions)
     assert plain.alice.key == plain.bob.key

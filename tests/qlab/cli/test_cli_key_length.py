@@ -254,14 +254,14 @@ def test_a_file_that_is_no_counts_is_refused(qlab, counts, text, said):
 
 def test_a_file_that_cannot_be_read_is_refused(qlab, tmp_path):
     assert "no such file" in qlab("key", "length", tmp_path / "none.json")[2]
-    assert "no such file" in qlab("key", "length", tmp_path)[2]
+    assert f"{tmp_path}: a folder" in qlab("key", "length", tmp_path)[2]
     binary = tmp_path / "binary.json"
     binary.write_bytes(b"\xff\xfe{}")
     assert "not a text in UTF-8" in qlab("key", "length", binary)[2]
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.json")
         code, _, err = qlab("key", "length", tmp_path / "pipe.json")
-        assert code == 2 and "no such file" in err
+        assert code == 2 and "pipe.json: no file to read from" in err
 
 
 def test_a_callers_values_count_instead_of_the_files(counts):

@@ -39,7 +39,7 @@ def store(tmp_path):
 
 def test_runs_that_give_no_key_alone_give_one_together(runs, store):
     found = distil_runs(runs, key_store=store)
-    assert found["no_key"] is None and found["secret_bits"] > 400
+    assert found["no_key"] is None and found["secret_bits"] > 300
     assert found["verified"] is True and found["residual_errors"] == 0
     assert sum(found["n_z"]) == found["bits"] and found["errors"] == sum(found["m_z"])
     (record,) = store.records()
@@ -60,7 +60,8 @@ def test_what_the_runs_told_is_charged(runs, store):
         counted += 2 * sum(results["n_z"]).bit_length()  # one count for each intensity
     found = distil_runs(runs, key_store=store)
     charge = found["already_disclosed_bits"]
-    tags = charge - told - counted
+    choice = 2 * 50  # that the length depends on what was told
+    tags = charge - told - counted - choice
     assert tags >= 3 * 8 and tags % 3 == 0  # a whole tag of each run
     assert found["bounds"]["already_disclosed_bits"] == charge
     assert found["secret_bits"] == found["agreed_length"] - charge
