@@ -12,6 +12,7 @@ __all__ = ["measured_interval", "next_present"]
 
 #: So many edges, or pieces of 0.1 s, are waited for.
 _PATIENCE = 100
+_PIECE_NS = 100_000_000
 
 Phase = Callable[[int], float]
 
@@ -25,13 +26,14 @@ def measured_interval(
     which comes up to 1 ns before still counts, which gives a small negative interval.
     Of a single source it is the period. None if no edge comes in sight.
     """
-    start = _next_edge(first, at_ns)
+    period_ns = _period_ns(first)
+    start = _next_edge(first, period_ns, at_ns)
     if start is None:
         return None
     if first is last:
-        stop = _next_edge(last, start.t_ns + round(0.5 * start.period_ns))
+        stop = _next_edge(last, period_ns, start.t_ns + round(0.5 * period_ns))
     else:
-        stop = _next_edge(last, start.t_ns, start)
+        stop = _next_edge(last, _period_ns(last), start.t_ns, start)
     if stop is None:
         return None
     length_s = (stop.shown_ns - start.shown_ns) * 1e-9 + (start.phase_s - stop.phase_s)
@@ -46,47 +48,49 @@ def next_present(source: Oscillator, at_ns: int) -> int | None:
     for _ in range(_PATIENCE):
         if not math.isnan(source.phase_s(at_ns)):
             return at_ns
-        at_ns += 100_000_000
+        at_ns += _PIECE_NS
     return None
 
 
 class _Edge(NamedTuple):
-    """An edge: what its source shows then, in ns, and the source's phase.
+    """An edge: when it comes, what its source shows then, in ns, and the source's phase.
 
-    It comes at ``shown_ns * 1e-9 - phase_s``.
+    To a fraction of a nanosecond it comes at ``shown_ns * 1e-9 - phase_s``.
     """
 
+    t_ns: int
     shown_ns: float
     phase_s: float
-    period_ns: float
-
-    @property
-    def t_ns(self) -> int:
-        return round(self.shown_ns - self.phase_s * 1e9)
 
 
-def _next_edge(source: Oscillator, at_ns: int, after: _Edge | None = None) -> _Edge | None:
-    """Return the next edge from `at_ns` on, or not more than 1 ns before that `after`.
-
-    Periods are whole nanoseconds where they can be: then nothing is lost by rounding.
-    """
+def _period_ns(source: Oscillator) -> float:
+    """Return a period; whole nanoseconds, where it can be: then no rounding is lost."""
     period_ns: float = 1e9 / source.nominal_hz()
-    if period_ns == round(period_ns):
-        period_ns = round(period_ns)
+    return int(period_ns) if period_ns.is_integer() else period_ns
+
+
+def _next_edge(
+    source: Oscillator, period_ns: float, at_ns: int, after: _Edge | None = None
+) -> _Edge | None:
+    """Return the next edge from `at_ns` on, or not more than 1 ns before that `after`."""
+    near_ns = at_ns
+    if after is None:  # where a whole second is near, its phase is known best
+        near_ns = round(-(-at_ns // period_ns) * period_ns)
     for _ in range(_PATIENCE):
-        phase_s = source.phase_s(at_ns)
-        if math.isnan(phase_s):
-            at_ns += round(max(period_ns, 1e8))
-            after = None
-            continue
-        if after is None:
-            least_ns = at_ns + math.ceil(phase_s * 1e9)
+        phase_s = source.phase_s(near_ns)
+        if phase_s == phase_s:
+            if after is None:
+                least_ns = at_ns + math.ceil(phase_s * 1e9)
+            else:
+                least_ns = math.ceil(after.shown_ns + (phase_s - after.phase_s) * 1e9 - 1.0)
+            shown_ns = -(-least_ns // period_ns) * period_ns
+            t_ns = round(shown_ns - phase_s * 1e9)
+            phase_s = source.phase_s(t_ns)
+            if phase_s == phase_s:
+                return _Edge(t_ns, shown_ns, phase_s)
+            at_ns = near_ns = t_ns + 1  # that edge is missing
         else:
-            least_ns = math.ceil(after.shown_ns + (phase_s - after.phase_s) * 1e9 - 1.0)
-        shown_ns = -(-least_ns // period_ns) * period_ns
-        at_ns = round(shown_ns - phase_s * 1e9)
-        phase_s = source.phase_s(at_ns)
-        if not math.isnan(phase_s):
-            return _Edge(shown_ns, phase_s, period_ns)
+            at_ns = max(at_ns, near_ns)
+            near_ns += round(max(period_ns, _PIECE_NS))
         after = None
     return None

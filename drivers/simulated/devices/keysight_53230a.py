@@ -64,8 +64,9 @@ class _Argument(Parameter):
 
 @dataclass(slots=True)
 class _Run:
-    """Measurements under way or done: `at_ns` is when the next one of `left` is armed."""
+    """Measurements of `inputs`: `at_ns` is when the next one of `left` is armed."""
 
+    inputs: tuple[Oscillator | None, Oscillator | None]
     at_ns: int
     left: int
     readings: list[float] = field(default_factory=list)
@@ -221,17 +222,17 @@ class Keysight53230ADevice(CounterInputs):
         """Arm the first measurement."""
         self._armed = False
         at_ns = self.t_ns + round(self.trigger_delay * 1e9)
-        run = self.run = _Run(at_ns, int(self.samples * self.triggers))
-        inputs = [self._input(number) for number in self.measured]
-        if all(inputs) or self._time_limit_ns() is not None:
-            self.start_operation((at_ns - self.t_ns) * 1e-9 + run.left * self._usual_s(inputs))
+        inputs = self._input(self.measured[0]), self._input(self.measured[-1])
+        run = self.run = _Run(inputs, at_ns, int(self.samples * self.triggers))
+        if None not in inputs or self._time_limit_ns() is not None:
+            self.start_operation((at_ns - self.t_ns) * 1e-9 + run.left * self._usual_s(run))
 
-    def _usual_s(self, inputs: list[Oscillator | None]) -> float:
+    def _usual_s(self, run: _Run) -> float:
         """Return how long one measurement takes at most if its signals are there."""
         pause_s = 0.0 if self.mode == "CONT" else _REARM_NS * 1e-9
         if self.function == "FREQ":
             return float(self.gate) + pause_s
-        return sum(1.0 / each.nominal_hz() for each in inputs if each is not None) + pause_s
+        return sum(1.0 / each.nominal_hz() for each in run.inputs if each is not None) + pause_s
 
     def _time_limit_ns(self) -> int | None:
         """Return how long a measurement may take; a limit below the gate is doubled (PR p. 459)."""
@@ -247,13 +248,13 @@ class Keysight53230ADevice(CounterInputs):
         gapless = self.mode == "CONT" and self.function == "FREQ"
         return end_ns if gapless else end_ns + _REARM_NS
 
-    def _measurement(self, at_ns: int) -> tuple[int, float] | None:
+    def _measurement(self, run: _Run, at_ns: int) -> tuple[int, float] | None:
         """Return when a measurement that is armed at `at_ns` ends, and what it measures.
 
         That is nan if the counter gives up. None if it never ends, as far as can be seen.
         """
         limit_ns = self._time_limit_ns()
-        first, last = self._input(self.measured[0]), self._input(self.measured[-1])
+        first, last = run.inputs
         found = None
         if first is not None and last is not None:
             if self.function == "FREQ":
@@ -276,11 +277,11 @@ class Keysight53230ADevice(CounterInputs):
     def _factor(self, source: Oscillator, gate_s: float) -> float:
         return 1.0 if self.mode == "REC" else enhanced(source.nominal_hz(), gate_s)
 
-    def _noise(self) -> float:
+    def _noise(self, run: _Run) -> float:
         """Return the standard deviation of a reading: in seconds, or as a fraction."""
         if self.function == "TINT":
             return float(self.settings["interval_noise_ps"]) * 1e-12
-        source = self._input(self.measured[0])
+        source = run.inputs[0]
         gate_s = float(self.gate)
         return random_uncertainty(gate_s, 1.0 if source is None else self._factor(source, gate_s))
 
@@ -288,14 +289,14 @@ class Keysight53230ADevice(CounterInputs):
         """Evaluate the measurements that are over at `t_ns`; None: those of the whole run."""
         run = self.run
         while run is not None and run.left:
-            found = self._measurement(run.at_ns)
+            found = self._measurement(run, run.at_ns)
             if found is None or (t_ns is not None and found[0] > t_ns):
                 break
             end_ns, value = found
             if math.isnan(value):
                 run.readings.append(_NOT_A_NUMBER)
             else:
-                noise = self._noise() * float(self._random.standard_normal())
+                noise = self._noise(run) * float(self._random.standard_normal())
                 run.readings.append(value + noise * (1.0 if self.function == "TINT" else value))
             run.left -= 1
             run.at_ns = self._next_ns(end_ns)
@@ -303,13 +304,13 @@ class Keysight53230ADevice(CounterInputs):
     def _last_end_ns(self, run: _Run) -> int | None:
         """Return when the last measurement will be over, if ever."""
         at_ns = end_ns = run.at_ns
-        if self.function == "FREQ" and run.left > 1 and self._measurement(at_ns) is not None:
+        if self.function == "FREQ" and run.left > 1 and self._measurement(run, at_ns) is not None:
             gates = run.left - 1
             at_ns += gates * (self._next_ns(0) + round(float(self.gate) * 1e9))
-            found = self._measurement(at_ns)
+            found = self._measurement(run, at_ns)
             return None if found is None else found[0]
         for _ in range(run.left):
-            found = self._measurement(at_ns)
+            found = self._measurement(run, at_ns)
             if found is None:
                 return None
             end_ns = found[0]

@@ -119,7 +119,8 @@ def test_the_interval_of_local_and_delivered_is_their_phase_and_the_delay():
     found = measured_interval(site.pps, site.delivered_pps, lambda _: 0.0, 999 * _S + 17)
     assert found is not None
     end_ns, interval_s = found
-    assert interval_s == pytest.approx(1e-6 + site.fibre.forward_s, abs=1e-15)
+    x_s = 1e-9 * (1000 - 1e-6)  # at the local pulse
+    assert interval_s == pytest.approx(x_s + site.fibre.forward_s, abs=2e-16)
     assert end_ns == 1000 * _S + round(site.fibre.forward_s * 1e9)
 
 
