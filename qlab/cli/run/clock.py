@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from qlab.cli.output import emit, json_option
-from qlab.cli.progress import run_progress
-from qlab.cli.run.common import raise_if_ended_early, run_file_path, run_options
+from qlab.cli.output import json_option
+from qlab.cli.run.common import run_and_show, run_options
 
 
 @click.command()
@@ -37,23 +35,5 @@ def clock(
 
     Exit codes: 0 done, 3 an instrument failed, 4 a limit, 5 or 130 stopped.
     """
-    from qlab.experiments.clock.summary import summary
-    from qlab.runner import run_experiment
-    from qlab.station import load_station
-
-    path = run_file_path(output, "clock")
-    overrides: dict[str, Any] = {} if duration is None else {"duration_s": duration}
-    with run_progress() as progress:
-        outcome = run_experiment(
-            "clock",
-            load_station(station, "clock"),
-            path,
-            seed=seed,
-            overrides=overrides,
-            progress=progress,
-        )
-    raise_if_ended_early(outcome, path)
-    results = {"run_file": str(path), **outcome.results}
-    emit("qlab.run.clock/1", results, lambda: summary(results), as_json)
-    if outcome.unsafe is not None:
-        raise outcome.unsafe
+    given = {"duration_s": duration}
+    run_and_show("clock", "clock", station, seed, output, given, as_json)

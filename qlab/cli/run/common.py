@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from qlab.cli.output import emit
+from qlab.cli.progress import run_progress
+
 if TYPE_CHECKING:
     from qlab.runner import Outcome
 
-__all__ = ["raise_if_ended_early", "run_file_path", "run_options"]
+__all__ = ["raise_if_ended_early", "run_and_show", "run_file_path", "run_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -62,3 +65,46 @@ def raise_if_ended_early(outcome: Outcome, path: Path) -> None:
     if outcome.unsafe is not None:
         raise outcome.unsafe from outcome.error
     raise outcome.error
+
+
+def run_and_show(
+    experiment: str,
+    packaged: str,
+    station: Path | None,
+    seed: int | None,
+    output: Path | None,
+    overrides: Mapping[str, Any],
+    as_json: bool,
+) -> None:
+    """Run an experiment without keys or parties and show its results.
+
+    Parameters
+    ----------
+    experiment : str
+        Its name.
+    packaged : str
+        The bench for a run without a station file; see `qlab.station.load_station`.
+    station, seed, output, as_json
+        As given on the command line.
+    overrides : mapping
+        Options; None leaves the station's.
+    """
+    from qlab.experiments.interface import summary
+    from qlab.runner import run_experiment
+    from qlab.station import load_station
+
+    path = run_file_path(output, experiment)
+    with run_progress() as progress:
+        outcome = run_experiment(
+            experiment,
+            load_station(station, packaged),
+            path,
+            seed=seed,
+            overrides={name: one for name, one in overrides.items() if one is not None},
+            progress=progress,
+        )
+    raise_if_ended_early(outcome, path)
+    results = {"run_file": str(path), **outcome.results}
+    emit(f"qlab.run.{experiment}/1", results, lambda: summary(experiment)(results), as_json)
+    if outcome.unsafe is not None:
+        raise outcome.unsafe

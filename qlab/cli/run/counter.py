@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from qlab.cli.output import emit, json_option
-from qlab.cli.progress import run_progress
-from qlab.cli.run.common import raise_if_ended_early, run_file_path, run_options
+from qlab.cli.output import json_option
+from qlab.cli.run.common import run_and_show, run_options
 
 
 @click.command()
@@ -43,24 +41,5 @@ def counter(
 
     Exit codes: 0 done, 3 an instrument failed, 5 or 130 stopped before the time was over.
     """
-    from qlab.experiments.counter.summary import summary
-    from qlab.runner import run_experiment
-    from qlab.station import load_station
-
-    path = run_file_path(output, "counter")
     given = {"duration_s": duration, "quantity": quantity, "gate_s": gate}
-    overrides: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
-    with run_progress() as progress:
-        outcome = run_experiment(
-            "counter",
-            load_station(station, packaged="clock"),
-            path,
-            seed=seed,
-            overrides=overrides,
-            progress=progress,
-        )
-    raise_if_ended_early(outcome, path)
-    results = {"run_file": str(path), **outcome.results}
-    emit("qlab.run.counter/1", results, lambda: summary(results), as_json)
-    if outcome.unsafe is not None:
-        raise outcome.unsafe
+    run_and_show("counter", "clock", station, seed, output, given, as_json)
