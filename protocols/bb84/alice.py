@@ -37,7 +37,7 @@ class Alice(ReferenceParty):
     """
 
     _codec: ClassVar[Codec] = CODEC
-    _tags: ClassVar[int] = 7
+    tags: ClassVar[int] = 7
 
     def __init__(
         self, setup: Setup, authenticator: Authenticator | None = None, workers: int = 1

@@ -43,7 +43,7 @@ class Bob(CorrectingParty):
     """
 
     _codec: ClassVar[Codec] = CODEC
-    _tags: ClassVar[int] = 7
+    tags: ClassVar[int] = 7
 
     def __init__(
         self, setup: Setup, authenticator: Authenticator | None = None, workers: int = 1

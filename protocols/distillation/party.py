@@ -69,7 +69,7 @@ class Party(ABC):
     answers: ClassVar[str]
     _codec: ClassVar[Codec] = Codec(DISTILLATION_MESSAGES)
     #: Tags of a conversation that ends in a key, both directions together.
-    _tags: ClassVar[int] = 5
+    tags: ClassVar[int] = 5
 
     def __init__(
         self, terms: Terms, authenticator: Authenticator | None = None, workers: int = 1
@@ -275,7 +275,7 @@ class Party(ABC):
         disclosed = self._leak.total + self._sample.sample
         verdict = self._terms.bound.decide(tally, disclosed, self._tag_bits)
         tags = self._authenticator
-        pads = 0 if tags is None else tags.spent_bits + PAD_BITS * self._tags
+        pads = 0 if tags is None else tags.spent_bits + PAD_BITS * self.tags
         if verdict.reason is None and verdict.length <= pads:
             reason = f"the key of {verdict.length} bits would not pay for {pads} bits of pads"
             return Verdict(0, reason, verdict.bounds)

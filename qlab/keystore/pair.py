@@ -171,15 +171,15 @@ class Pair:
         )
 
     def refill(self, key_id: str, packed: bytes) -> None:
-        """Add bytes of a new key to the pads, half for each direction; a second time nothing.
+        """Add a new key to the pads of both directions by turns, Alice's first; never twice.
 
-        Both sides have to do this with the same bytes in the same order.
+        Turns are of 16 bytes, as pads are; less at the end goes to whose turn it is. Both sides have to do this with the same bytes in the same order.
         """
         if key_id in self.facts.refills:
             return
-        half = len(packed) // 2
+        pads = [packed[at : at + _KEY_BYTES] for at in range(0, len(packed), _KEY_BYTES)]
         held = dict(self.facts.held)
-        parts = packed[:half], packed[half : 2 * half]
+        parts = b"".join(pads[::2]), b"".join(pads[1::2])
         for direction, part in zip(DIRECTIONS, parts, strict=True):
             with (self._folder / f"{self.facts.name}.{direction}").open("r+b") as file:
                 file.seek(HEAD_BYTES + held[direction])  # over what a crash left
@@ -187,7 +187,7 @@ class Pair:
                 file.truncate()
                 file.flush()
                 os.fsync(file.fileno())
-            held[direction] += half
+            held[direction] += len(part)
         self._put(replace(self.facts, held=held, refills=(*self.facts.refills, key_id)))
 
     def _read(self, direction: str, start: int, count: int) -> bytes:

@@ -26,7 +26,8 @@ class Bounds:
         Every intermediate by its name: ``s_z0_lower`` and ``s_z1_lower``, the vacuum and
         single-photon detections that are proven in the key basis, ``s_x1_lower`` and
         ``v_x1_upper``, single-photon detections and errors in the test basis, ``v_x1_used``,
-        the 1 taken for less than one error where a rate is needed, what leads from these to the phase error rate, and that, ``phi_z``, as far as they go.
+        the 1 taken for less than one error where a rate is needed, what leads from these to
+        the phase error rate, and that, ``phi_z``, as far as they go.
     refusal : str or None
         Why no key can come of this.
     """

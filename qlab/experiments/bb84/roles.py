@@ -41,9 +41,9 @@ __all__ = ["REFILL_BITS", "SPENT_BITS", "AliceBb84", "BobBb84"]
 #: What a session costs the pair besides the tags of the distillation: the tags of the
 #: meeting, and a hash key for each direction.
 SPENT_BITS = (MEETING_TAGS + 2) * PAD_BITS
-#: In each direction a session takes a tag of the meeting, a hash key and at most four tags
-#: of the distillation: the key gives so many pads back, half for each direction.
-REFILL_BITS = 12 * PAD_BITS
+#: What a session that ends in a key takes, which the key gives back: six pads of Alice's (a tag
+#: of the meeting, a hash key, four tags of the distillation) and five of Bob's.
+REFILL_BITS = SPENT_BITS + Alice.tags * PAD_BITS
 
 
 class _Word(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -426,14 +426,15 @@ def test_the_packing_of_the_key_is_kept(size: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", [0.01, 0.03, 0.05])
+@pytest.mark.parametrize("rate", [0.01, 0.02, 0.03, 0.04, 0.05])
 def test_frames_seldom_fail(rate: float) -> None:
-    # At a frame error of 1e-4, 6 or more failures among 10 000 frames have probability 6e-4.
+    # At a frame error of 1e-4 two or more failures among 30 000 frames have probability 0.80;
+    # at 1e-5, which is about what there is at 1 %, 0.04. `python -m benchmarks.cascade
+    # --frame-errors` counts more.
     failed = 0
-    for block in range(10):
+    for block in range(30):
         size = 1000 << 16
-        key = np.random.default_rng(block).bytes(size >> 3)
-        bits = np.unpackbits(np.frombuffer(key, np.uint8))
+        bits = random_bits(size, block)
         errors = (np.random.default_rng(100 + block).random(size, np.float32) < rate).view(np.uint8)
         failed += run(bits, errors, believed(rate), workers=2)[0].failed
-    assert failed < 6
+    assert failed <= 1

@@ -147,16 +147,18 @@ def test_it_runs_out(tmp_path):
 
 def test_new_keys_fill_it_up(tmp_path):
     alice, bob = made(tmp_path)
-    key = os.urandom(201)
+    key = os.urandom(11 * 16)  # six pads and five
     with alice.open("lab") as a, bob.open("far") as b:
         for side in (a, b):
             for direction in DIRECTIONS:
                 side.take(direction, side.facts.left(direction))
             side.refill("key-0", key)
             side.refill("key-0", key)
-        assert a.take(ALICE_TO_BOB, 100) == b.take(ALICE_TO_BOB, 100) == key[:100]
-        assert a.take(BOB_TO_ALICE, 100) == b.take(BOB_TO_ALICE, 100) == key[100:200]
-        assert a.facts.left(ALICE_TO_BOB) == 0
+        for way, first, count in ((ALICE_TO_BOB, 0, 6), (BOB_TO_ALICE, 16, 5)):
+            for start in range(first, len(key), 32):
+                assert a.take(way, 16) == b.take(way, 16) == key[start : start + 16]
+                count -= 1
+            assert count == 0 == a.facts.left(way) == b.facts.left(way)
     assert alice.facts("lab").refills == ("key-0",)
 
 
@@ -172,9 +174,11 @@ def test_a_refill_that_was_cut_short(tmp_path, monkeypatch):
     with alice.open("lab") as pair:
         assert pair.facts == before
         pair.refill("key-0", key)
-        for direction, part in zip(DIRECTIONS, (key[:50], key[50:]), strict=True):
+        turns = [key[at : at + 16] for at in range(0, 100, 16)]
+        parts = b"".join(turns[::2]), b"".join(turns[1::2])
+        for direction, part in zip(DIRECTIONS, parts, strict=True):
             pair.take(direction, before.left(direction))
-            assert pair.take(direction, 50) == part
+            assert pair.take(direction, len(part)) == part
 
 
 def test_sides_that_are_far_apart(tmp_path):

@@ -128,18 +128,18 @@ def test_a_key_pays_for_pads(sides):
     pair_id = sides["alice"].pairs.facts("lab").pair_id
     bits = bytes(range(100, 150))
     for side in sides.values():
-        side.keys.add(record(pair_id, refill=64), bits)
+        side.keys.add(record(pair_id, refill=3 * 128), bits)
     held = sides["alice"].pairs.facts("lab").held[DIRECTIONS[0]]
     with sides["alice"].pairs.open("lab") as pair:  # as if killed before the promotion
-        pair.refill("s-0", bits[-8:])
+        pair.refill("s-0", bits[-48:])
     together(sides)
     for side in sides.values():
         facts = side.pairs.facts("lab")
-        assert facts.held == dict.fromkeys(DIRECTIONS, held + 4)
-        for at, way in enumerate(DIRECTIONS):
+        assert facts.held == dict(zip(DIRECTIONS, (held + 32, held + 16), strict=True))
+        for way, part in zip(DIRECTIONS, (bits[2:18] + bits[34:], bits[18:34]), strict=True):
             pads = (side.folder / "pairs" / f"lab.{way}").read_bytes()
-            assert pads[-4:] == bits[42 + 4 * at :][:4]
-        assert side.keys.key("s-0").reveal() == bits[:42]
+            assert pads.endswith(part)
+        assert side.keys.key("s-0").reveal() == bits[:2]
         with side.pairs.open("lab") as pair:
             settle_key(side.keys, pair, "s-0")
         assert side.pairs.facts("lab") == facts
