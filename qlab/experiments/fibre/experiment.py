@@ -39,7 +39,7 @@ class Fibre:
 
     def __init__(self, station: StationFile, overrides: Mapping[str, Any]) -> None:
         options = read_table(station, self.name, FibreOptions)
-        duration_s = overrides.get("duration_s") or options.duration_s
+        duration_s = overrides.get("duration_s", options.duration_s)
         if duration_s < 10.0 * options.gate_s:
             raise UsageError(
                 f"{duration_s:g} s are less than ten gates of {options.gate_s:g} s",

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.clock.slips import UNDETECTABLE, SlipFlag
-from protocols.errors import ParameterError
-from protocols.stability import stability
+from qlab.experiments.deviations import deviations
 from qlab.experiments.fibre.options import FibreOptions
 
 __all__ = ["LOST", "judged"]
@@ -19,6 +18,7 @@ __all__ = ["LOST", "judged"]
 #: Added to the flags of `SlipFlag`: the reading was too far from what was expected.
 LOST = 8
 
+_NAMES = ("oadev", "mdev")
 _Columns = Mapping[str, NDArray[np.float64]]
 
 
@@ -57,27 +57,10 @@ def judged(
         "undetectable": UNDETECTABLE,
         "mean_offset": float(deviation[valid].mean()) if count else None,
         "stability": {
-            "delivered": _statistics(deviation, options.gate_s),
-            "fibre": _statistics(fibre, options.gate_s),
+            "delivered": deviations(deviation, options.gate_s, _NAMES, "frequency"),
+            "fibre": deviations(fibre, options.gate_s, _NAMES, "frequency"),
         },
     }
-
-
-def _statistics(frequency: NDArray[np.float64], gate_s: float) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("oadev", "mdev"):
-        try:
-            result = stability(frequency, gate_s, name, input="frequency")
-        except ParameterError:  # too few readings between the gaps
-            found[name] = None
-            continue
-        found[name] = {
-            "tau": result.tau.tolist(),
-            "dev": result.dev.tolist(),
-            "lo": _nullable(result.lo),
-            "hi": _nullable(result.hi),
-        }
-    return found
 
 
 def _stretches(gone: NDArray[np.bool_]) -> list[dict[str, int]]:
@@ -85,7 +68,3 @@ def _stretches(gone: NDArray[np.bool_]) -> list[dict[str, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], gone, [False])).astype(np.int8)))
     pairs = edges.reshape(-1, 2).tolist()
     return [{"gate": first, "gates": last - first} for first, last in pairs]
-
-
-def _nullable(values: NDArray[np.float64]) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values.tolist()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qlab.errors import printable
+from qlab.experiments.deviations import draw_deviation
 from qlab.plots import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def draw(run: RunFile, results: Mapping[str, Any], figure: Figure) -> None:
     _line(axes[1][0], hours, clean, "counter 1 - counter 2 (Hz)")
     for slip in results["slips"]:
         axes[1][0].axvline(hours[slip["gate"]], color=ORANGE, linewidth=0.8)
-    _stability(axes[1][1], results["stability"])
+    for which, colour in (("fibre", GREY), ("delivered", BLUE)):
+        draw_deviation(axes[1][1], results["stability"][which]["mdev"], which, colour)
+    axes[1][1].set_ylabel("modified Allan deviation")
     title = f"fibre  {run.run_id}  ·  uptime {uptime:.3%}, {len(results['slips'])} slips"
     figure.suptitle(printable(title), fontsize=11, parse_math=False)
 
@@ -42,20 +45,3 @@ def _line(axes: Axes, hours: Any, values: Any, label: str) -> None:
     axes.plot(hours, values, color=BLUE, linewidth=0.6)
     axes.set_xlabel("time (h)")
     axes.set_ylabel(label)
-
-
-def _stability(axes: Axes, found: Mapping[str, Any]) -> None:
-    for which, colour in (("fibre", GREY), ("delivered", BLUE)):
-        curve = found[which]["mdev"]
-        if curve is None:
-            continue
-        axes.loglog(curve["tau"], curve["dev"], "o-", color=colour, markersize=3, label=which)
-        if None not in curve["lo"]:
-            axes.fill_between(
-                curve["tau"], curve["lo"], curve["hi"], color=colour, alpha=0.2, linewidth=0
-            )
-    axes.set_xlabel("tau (s)")
-    axes.set_ylabel("modified Allan deviation")
-    axes.grid(which="both", alpha=0.2)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False)
