@@ -173,7 +173,8 @@ class Pair:
     def refill(self, key_id: str, packed: bytes) -> None:
         """Add a new key to the pads of both directions by turns, Alice's first; never twice.
 
-        Turns are of 16 bytes, as pads are; less at the end goes to whose turn it is. Both sides have to do this with the same bytes in the same order.
+        Turns are of 16 bytes, as pads are; less at the end goes to whose turn it is. Both
+        sides have to do this with the same bytes in the same order.
         """
         if key_id in self.facts.refills:
             return
