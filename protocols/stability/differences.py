@@ -25,7 +25,11 @@ _LANES = 256
 
 @njit(cache=True, nogil=True)
 def _second(
-    phase: NDArray[np.float64], m: int, totals: NDArray[np.float64], terms: NDArray[np.int32]
+    phase: NDArray[np.float64],
+    m: int,
+    broken: bool,
+    totals: NDArray[np.float64],
+    terms: NDArray[np.int32],
 ) -> None:
     count = phase.size - 2 * m
     for start in range(0, count, _LANES):
@@ -33,16 +37,25 @@ def _second(
         a = phase[start : start + n]
         b = phase[start + m : start + m + n]
         c = phase[start + 2 * m : start + 2 * m + n]
-        for j in range(n):
-            difference = (c[j] - b[j]) - (b[j] - a[j])
-            there = difference == difference  # not so for NaN
-            totals[j] += difference * difference if there else 0.0
-            terms[j] += there
+        if broken:
+            for j in range(n):
+                difference = (c[j] - b[j]) - (b[j] - a[j])
+                there = difference == difference  # not so for NaN
+                totals[j] += difference * difference if there else 0.0
+                terms[j] += there
+        else:
+            for j in range(n):
+                difference = (c[j] - b[j]) - (b[j] - a[j])
+                totals[j] += difference * difference
 
 
 @njit(cache=True, nogil=True)
 def _third(
-    phase: NDArray[np.float64], m: int, totals: NDArray[np.float64], terms: NDArray[np.int32]
+    phase: NDArray[np.float64],
+    m: int,
+    broken: bool,
+    totals: NDArray[np.float64],
+    terms: NDArray[np.int32],
 ) -> None:
     count = phase.size - 3 * m
     for start in range(0, count, _LANES):
@@ -51,16 +64,25 @@ def _third(
         b = phase[start + m : start + m + n]
         c = phase[start + 2 * m : start + 2 * m + n]
         d = phase[start + 3 * m : start + 3 * m + n]
-        for j in range(n):
-            difference = (d[j] - c[j]) - 2.0 * (c[j] - b[j]) + (b[j] - a[j])
-            there = difference == difference
-            totals[j] += difference * difference if there else 0.0
-            terms[j] += there
+        if broken:
+            for j in range(n):
+                difference = (d[j] - c[j]) - 2.0 * (c[j] - b[j]) + (b[j] - a[j])
+                there = difference == difference
+                totals[j] += difference * difference if there else 0.0
+                terms[j] += there
+        else:
+            for j in range(n):
+                difference = (d[j] - c[j]) - 2.0 * (c[j] - b[j]) + (b[j] - a[j])
+                totals[j] += difference * difference
 
 
 @njit(cache=True, nogil=True)
 def _mean_squares(
-    phase: NDArray[np.float64], factors: NDArray[np.int64], order: int, overlapping: bool
+    phase: NDArray[np.float64],
+    factors: NDArray[np.int64],
+    order: int,
+    overlapping: bool,
+    broken: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     sums = np.zeros(factors.size)
     counts = np.zeros(factors.size, np.int64)
@@ -74,10 +96,12 @@ def _mean_squares(
         totals[:] = 0.0
         terms[:] = 0
         if order == 2:
-            _second(taken, lag, totals, terms)
+            _second(taken, lag, broken, totals, terms)
         else:
-            _third(taken, lag, totals, terms)
+            _third(taken, lag, broken, totals, terms)
         scale = (2.0 if order == 2 else 6.0) * float(m) * float(m)
+        if not broken:
+            counts[k] = max(0, taken.size - order * lag)
         for j in range(_LANES):
             sums[k] += totals[j]
             counts[k] += terms[j]
@@ -99,7 +123,8 @@ def mean_square_kernel(
     overlapping : bool
         Terms start at every phase point, or at every `m`-th.
     """
-    sums, counts = _mean_squares(phase, factors, order, overlapping)
+    broken = bool(np.isnan(phase).any())
+    sums, counts = _mean_squares(phase, factors, order, overlapping, broken)
     return sums, counts
 
 

@@ -1,11 +1,12 @@
 """Which power law the noise follows at an averaging factor.
 
-The phase is taken at every m-th point, its quadratic removed, and its lag-1
-autocorrelation gives alpha, after as many differences as make it stationary. That needs 30
-points. With fewer, the ratio B1 of the variance of the mean frequencies to their Allan
-variance decides; where it says phase noise, the ratio R(n) of the modified to the plain
-Allan variance tells white from flicker, or that it is white frequency noise after all. Two
-mean frequencies decide nothing: then the noise found at the next smaller factor stands.
+The phase is taken at every m-th point (the first 65 536 of them, where there are more),
+its quadratic removed, and its lag-1 autocorrelation gives alpha, after as many differences as
+make it stationary. That needs 30 points. With fewer, the ratio B1 of the variance of the mean
+frequencies to their Allan variance decides; where it says phase noise, the ratio R(n) of the
+modified to the plain Allan variance tells white from flicker, or that it is white frequency
+noise after all. Two mean frequencies decide nothing: then the noise found at the next smaller
+factor stands.
 
 References
 ----------
@@ -21,12 +22,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from protocols.stability.ratios import BLOCKS, by_ratios, cumulated
+from protocols.stability.ratios import BLOCKS, by_b1, by_r_of_n, cumulated
 from protocols.stability.statistic import Floats, Integers
 
 __all__ = ["identify_noise"]
 
 _LEAST = 30  # points for the lag-1 autocorrelation
+_MOST = 1 << 16  # the first so many: more would not change a whole number
 _LANES = 256  # sums side by side, for speed
 
 
@@ -164,7 +166,7 @@ def _identified(
     known = math.nan
     for k in range(factors.size):
         m = factors[k]
-        series = np.empty((phase.size + m - 1) // m)
+        series = np.empty(min(_MOST, (phase.size + m - 1) // m))
         points = 0
         for i in range(series.size):
             series[i] = (phase[i * m] - offset) - slope * (i * m)
@@ -172,10 +174,12 @@ def _identified(
         if points >= _LEAST:
             alpha = _by_autocorrelation(series, most)
         else:
-            if sums.size == 0:
-                block = max(1, m // BLOCKS)
-                sums, there = cumulated(phase, offset, slope, block)
-            alpha = by_ratios(series, phase, sums, there, block, m, most)
+            alpha = by_b1(series, most)
+            if alpha == 2.0:
+                if sums.size == 0:
+                    block = max(1, m // BLOCKS)
+                    sums, there = cumulated(phase, offset, slope, block)
+                alpha = by_r_of_n(phase, sums, there, block, m)
         if alpha == alpha:
             known = alpha
         found[k] = known

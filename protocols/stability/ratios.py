@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["BLOCKS", "by_ratios", "cumulated"]
+__all__ = ["BLOCKS", "by_b1", "by_r_of_n", "cumulated"]
 
 BLOCKS = 16
 """Blocks of the phase in an averaging time; R(n) needs no finer sums."""
@@ -53,7 +53,7 @@ def _b1(n: int, mu: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _by_b1(frequency: NDArray[np.float64], size: int) -> float:
+def _alpha_of(frequency: NDArray[np.float64], size: int) -> float:
     """Return alpha as B1 has it, from 2, which stands for any phase noise, to −2."""
     total = allan = 0.0
     n = pairs = 0
@@ -82,7 +82,7 @@ def _by_b1(frequency: NDArray[np.float64], size: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _r_of_n(
+def by_r_of_n(
     phase: NDArray[np.float64],
     sums: NDArray[np.float64],
     there: NDArray[np.int64],
@@ -125,28 +125,18 @@ def _r_of_n(
 
 
 @njit(cache=True, nogil=True)
-def by_ratios(
-    series: NDArray[np.float64],
-    phase: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    there: NDArray[np.int64],
-    block: int,
-    m: int,
-    most: int,
-) -> float:
-    """Return alpha by B1 and R(n); `series` is every m-th phase and is used up."""
+def by_b1(series: NDArray[np.float64], most: int) -> float:
+    """Return alpha by B1, 2 for any phase noise; `series` is every m-th phase, and is used up."""
     size = series.size - 1
     for i in range(size):
         series[i] = series[i + 1] - series[i]
-    alpha = _by_b1(series, size)
-    if alpha == 2.0:
-        return _r_of_n(phase, sums, there, block, m)
+    alpha = _alpha_of(series, size)
     if alpha == -2.0 and most == 3:
         # Beyond, the Allan variance diverges: judge the differences, which lie 2 higher.
         size -= 1
         for i in range(size):
             series[i] = series[i + 1] - series[i]
-        beyond = _by_b1(series, size)
+        beyond = _alpha_of(series, size)
         if beyond == beyond:
             return min(-2.0, max(-4.0, beyond - 2.0))
     return alpha

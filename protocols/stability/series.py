@@ -102,12 +102,12 @@ def records_placed(
     """Return `records`, each with the index of the sample of the series that it begins with."""
     check_interval(tau0_s)
     series, there = samples(x, mask, quantity)
-    used = np.flatnonzero(there)
-    if used.size == 0:
+    if not there.any():
         raise ParameterError("the series has no sample that can be used")
     if quantity == "phase":
-        if used.size == series.size:
+        if there.all():
             return ((0, np.ascontiguousarray(series)),)
+        used = np.flatnonzero(there)
         whole = np.where(there, series, np.nan)[used[0] : used[-1] + 1]
         return ((int(used[0]), whole),)
     mean = series[there].mean()
