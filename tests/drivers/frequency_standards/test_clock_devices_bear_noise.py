@@ -44,7 +44,7 @@ def _noise(name):
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_noise_on_the_line(name, data):
     kind = registry.simulator_class(name)
@@ -85,7 +85,7 @@ class Says:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(reply=st.one_of(st.text().map(str.encode), st.binary(), _ARGUMENTS.map(str.encode)))
 def test_a_reply_that_is_none_is_one_of_our_errors(name, reply):
     driver = registry.driver_class(name)
