@@ -13,11 +13,12 @@ from protocols.clock.alarms import Alarm
 from protocols.clock.states import Flag, Reason, State
 from protocols.clock.steering_log import free_running
 from protocols.clock.timescale import utc_text
-from protocols.errors import ParameterError
-from protocols.stability import stability
 from qlab.experiments.clock.options import ClockOptions
+from qlab.experiments.deviations import deviations
 
 __all__ = ["judged"]
+
+_NAMES = ("oadev", "tdev")
 
 
 def judged(
@@ -71,8 +72,8 @@ def _site(options: ClockOptions, number: int, rows: NDArray[Any], step: float) -
         "steering": int(last["setting"]) * step,
         "alarms": [alarm.name.lower() for alarm in Alarm if alarm in alarms and alarm.name],
         "stability": {
-            "steered": _statistics(rows["x"], options.period_s),
-            "free": _statistics(_left_alone(rows, step), options.period_s),
+            "steered": deviations(rows["x"], options.period_s, _NAMES, "phase"),
+            "free": deviations(_left_alone(rows, step), options.period_s, _NAMES, "phase"),
         },
     }
 
@@ -103,20 +104,3 @@ def _left_alone(rows: NDArray[Any], step: float) -> NDArray[np.float64]:
     placed = np.cumsum(rows["placement"]) - rows["placement"]
     alone: NDArray[np.float64] = free + placed
     return alone
-
-
-def _statistics(phase: NDArray[np.float64], period_s: float) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("oadev", "tdev"):
-        try:
-            result = stability(phase, period_s, name)
-        except ParameterError:  # too few readings between the gaps
-            found[name] = None
-            continue
-        found[name] = {
-            "tau": result.tau.tolist(),
-            "dev": result.dev.tolist(),
-            "lo": [None if math.isnan(v) else v for v in result.lo.tolist()],
-            "hi": [None if math.isnan(v) else v for v in result.hi.tolist()],
-        }
-    return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from protocols.clock.states import State
 from qlab.errors import printable
+from qlab.experiments.deviations import draw_deviation
 from qlab.plots import BLUE, GREEN, GREY, ORANGE
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def draw(run: RunFile, results: Mapping[str, Any], figure: Figure) -> None:
         above, below = axes[2 * number], axes[2 * number + 1]
         _phase(above[0], hours, log)
         _steering(below[0], hours, log)
-        _stability(above[1], site["stability"], "tdev", "time deviation (ns)", 1e9)
+        for which, colour in (("free", GREY), ("steered", BLUE)):
+            draw_deviation(above[1], site["stability"][which]["tdev"], which, colour, 1e9)
+        above[1].set_ylabel("time deviation (ns)")
         _states(below[1], hours, log)
         above[0].set_title(f"site {number}: {printable(site['clock'])}", fontsize=10)
     title = f"clock  {run.run_id}  ·  {results['start_utc']}"
@@ -63,22 +66,3 @@ def _states(axes: Axes, hours: Any, log: Any) -> None:
     axes.set_yticklabels([state.name.lower() for state in State], fontsize=8)
     axes.set_ylim(-0.3, len(State) - 0.7)
     axes.set_xlabel("time (h)")
-
-
-def _stability(
-    axes: Axes, found: Mapping[str, Any], statistic: str, label: str, scale: float
-) -> None:
-    for which, colour in (("free", GREY), ("steered", BLUE)):
-        curve = found[which][statistic]
-        if curve is None:
-            continue
-        tau, dev = curve["tau"], np.array(curve["dev"]) * scale
-        axes.loglog(tau, dev, "o-", color=colour, markersize=3, label=which)
-        if None not in curve["lo"]:
-            low, high = np.array(curve["lo"]) * scale, np.array(curve["hi"]) * scale
-            axes.fill_between(tau, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set_xlabel("tau (s)")
-    axes.set_ylabel(label)
-    axes.grid(which="both", alpha=0.2)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False)
