@@ -18,11 +18,12 @@ import math
 from numba import njit
 
 from protocols.clock.kalman import frequency, innovation
-from protocols.clock.memory import Record
+from protocols.clock.lock import reading_variance
+from protocols.clock.memory import MOST_RELAPSES, Record
 from protocols.clock.model import PHASE
 from protocols.clock.outliers import misjudgement
-from protocols.clock.states import Flag, Reason, State
-from protocols.clock.transitions import LOST_IN_A_ROW, MOST_RELAPSES, change, recover, restart
+from protocols.clock.states import Flag, Quality, Reason, State
+from protocols.clock.transitions import LOST_IN_A_ROW, change, recover, restart
 
 __all__ = ["bound_95", "watch"]
 
@@ -32,6 +33,7 @@ _BACK, _REFUSED = int(Reason.REFERENCE_BACK), int(Reason.REFERENCE_INCONSISTENT)
 _MOVED = int(Reason.REFERENCE_MOVED_WHILE_WATCHED)
 _LOST = int(Reason.REFERENCE_LOST_WHILE_WATCHED)
 _ACCEPTED = int(Reason.REFERENCE_ACCEPTED)
+_BAD = int(Quality.BAD)
 
 _NORMAL_95 = 1.959963984540054
 _MOVED_SIGMAS = 5.0
@@ -46,33 +48,32 @@ def bound_95(memory: Record) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _wander(memory: Record, design: Record, sigma_y: float, steps: int) -> float:
+def _wander(design: Record, variance: float, sigma_y: float, steps: int) -> float:
     """Return the deviation of the difference of two residuals that are `steps` apart."""
     drifted = sigma_y * (steps * design.step_s)
     wander = design.noise[PHASE, PHASE] * steps
-    return math.sqrt(2.0 * design.reading_variance + drifted * drifted + wander)
+    return math.sqrt(2.0 * variance + drifted * drifted + wander)
 
 
 @njit(cache=True, nogil=True)
 def watch(
-    memory: Record, design: Record, usable: bool, reading_s: float
+    memory: Record, design: Record, usable: bool, reading_s: float, quality: int
 ) -> tuple[int, float, float]:
     """Judge a reading in holdover; see `lock.follow` for what is returned."""
-    if not usable:
+    if not usable or quality == _BAD:
         memory.lost += 1
         if memory.mode == _CHECKING and memory.lost >= LOST_IN_A_ROW:
             change(memory, _HOLDOVER, _LOST)
         return _MISSING, 0.0, 0.0
-    residual, sigma = innovation(
-        memory.state, memory.covariance, design.reading_variance, reading_s
-    )
+    variance = reading_variance(design, quality)
+    residual, sigma = innovation(memory.state, memory.covariance, variance, reading_s)
     _, sigma_y = frequency(
         memory.state, memory.covariance, design.advance, design.step_s, memory.warmth
     )
     beyond = abs(residual) > design.relock_sigmas * misjudgement(memory) * sigma
     if memory.mode == _CHECKING:
-        return _check(memory, design, residual, beyond), residual, sigma
-    if _refused(memory, design, residual, sigma_y, beyond):
+        return _check(memory, design, residual, variance, beyond), residual, sigma
+    if _refused(memory, design, residual, variance, sigma_y, beyond):
         if design.accept_after > 0 and memory.steady >= design.accept_after:
             restart(memory, design, _ACCEPTED, False)
         elif memory.reason != _REFUSED:
@@ -85,7 +86,9 @@ def watch(
 
 
 @njit(cache=True, nogil=True)
-def _refused(memory: Record, design: Record, residual: float, sigma_y: float, beyond: bool) -> bool:
+def _refused(
+    memory: Record, design: Record, residual: float, variance: float, sigma_y: float, beyond: bool
+) -> bool:
     """Return whether the reference is out of bounds, or still where it was refused.
 
     It takes three readings in a row elsewhere to believe that it has moved: one could be an
@@ -97,7 +100,7 @@ def _refused(memory: Record, design: Record, residual: float, sigma_y: float, be
         memory.refused, memory.elsewhere, memory.steady = 1, 0, 0
         memory.seen, memory.seen_residual = memory.step, residual
         return True
-    allowed = _MOVED_SIGMAS * _wander(memory, design, sigma_y, memory.step - memory.seen)
+    allowed = _MOVED_SIGMAS * _wander(design, variance, sigma_y, memory.step - memory.seen)
     if abs(residual - memory.seen_residual) <= allowed:
         memory.elsewhere = 0
         memory.steady += 1
@@ -111,10 +114,10 @@ def _refused(memory: Record, design: Record, residual: float, sigma_y: float, be
 
 
 @njit(cache=True, nogil=True)
-def _check(memory: Record, design: Record, residual: float, beyond: bool) -> int:
+def _check(memory: Record, design: Record, residual: float, variance: float, beyond: bool) -> int:
     """Go on watching a reference that came back; returns flags."""
     steps = memory.step - memory.first
-    allowed = _MOVED_SIGMAS * _wander(memory, design, memory.first_sigma, steps)
+    allowed = _MOVED_SIGMAS * _wander(design, variance, memory.first_sigma, steps)
     if beyond or abs(residual - memory.first_residual) > allowed:
         memory.lost += 1
         if memory.lost >= LOST_IN_A_ROW:
@@ -127,6 +130,6 @@ def _check(memory: Record, design: Record, residual: float, beyond: bool) -> int
                 change(memory, _HOLDOVER, _MOVED)
         return _INCONSISTENT
     memory.lost = 0
-    if steps >= design.relock_readings << memory.relapses:
+    if steps >= max(design.relock_readings << memory.relapses, memory.watch):
         recover(memory)
     return 0

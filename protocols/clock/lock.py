@@ -20,7 +20,7 @@ from protocols.clock.outliers import cumulate, run_beyond
 from protocols.clock.states import Flag, Quality, Reason, State
 from protocols.clock.transitions import LOST_IN_A_ROW, change, restart, retreat, set_phase
 
-__all__ = ["detect_lock", "follow"]
+__all__ = ["detect_lock", "follow", "reading_variance"]
 
 _ACQUIRING, _LOCKED = int(State.ACQUIRING), int(State.LOCKED)
 _RECOVERING = int(State.RECOVERING)
@@ -38,6 +38,13 @@ _LOST_OF_RECENT = 8
 _SURE_SIGMAS = 4.0
 _ENTER = 0.8
 _DEGRADED_FACTOR = 9.0  # thrice the noise of a good reading
+
+
+@njit(cache=True, nogil=True)
+def reading_variance(design: Record, quality: int) -> float:
+    """Return the variance of a reading of this quality, in s^2."""
+    variance: float = design.reading_variance
+    return variance if quality == _GOOD else _DEGRADED_FACTOR * variance
 
 
 @njit(cache=True, nogil=True)
@@ -68,9 +75,7 @@ def follow(
             flags = retreat(memory, design, _REFERENCE_BAD, design.distrust_readings)
             return flags | _MISSING, 0.0, 0.0
         usable = False
-    variance = design.reading_variance
-    if quality != _GOOD:
-        variance *= _DEGRADED_FACTOR
+    variance = reading_variance(design, quality)
     if not usable:
         return _lose(memory, design, _MISSING), 0.0, 0.0
     if memory.fresh:
@@ -129,7 +134,6 @@ def detect_lock(memory: Record, design: Record) -> None:
     if memory.mode == _LOCKED:
         if not worst <= design.phase_limit_s:
             change(memory, _RECOVERING, _BEYOND)
-            memory.settling = 0
         return
     if not worst <= _ENTER * design.phase_limit_s:
         memory.near = 0

@@ -14,6 +14,7 @@ from protocols.clock.memory import designed, new_memory, plain, restored
 from protocols.clock.settings import LoopSettings
 from protocols.clock.states import Flag, Quality, Reason, State
 from protocols.clock.tick import report, tick
+from protocols.clock.transitions import start_at
 from protocols.errors import ParameterError
 
 __all__ = ["Decision", "Loop", "Reading"]
@@ -162,11 +163,23 @@ class Loop:
         }
 
     @classmethod
-    def restore(cls, settings: LoopSettings, saved: dict[str, Any]) -> Loop:
+    def restore(
+        cls, settings: LoopSettings, saved: dict[str, Any], setting: int | None = None
+    ) -> Loop:
         """Return a loop that goes on where another one was saved.
 
         The time until its first reading is bridged by prediction, with the steering that was
         commanded last in force.
+
+        Parameters
+        ----------
+        settings : LoopSettings
+            Those of the saved loop.
+        saved : dict
+            From `saved`.
+        setting : int, optional
+            What the actuator is set to now. If that is not what was commanded last, nobody
+            knows since when: the phase is then learnt anew.
 
         Raises
         ------
@@ -175,17 +188,16 @@ class Loop:
         """
         loop = cls(settings)
         try:
-            t_ns, zero, alarms = saved["t_tai_ns"], saved["temperature_c"], saved["alarms"]
-            memory = saved["memory"]
+            t_ns, zero_c, alarms = saved["t_tai_ns"], saved["temperature_c"], saved["alarms"]
+            memory = restored(loop._design, saved["memory"])
             loop._t_ns = None if t_ns is None else int(t_ns)
-            loop._zero_c = None if zero is None else float(zero)
-            loop._alarms = Alarm(alarms)
+            loop._zero_c = None if zero_c is None else float(zero_c)
+            loop._alarms = Alarm(int(alarms))
         except (KeyError, TypeError, ValueError) as wrong:
             raise ParameterError(f"this is not a saved loop: {wrong}") from None
-        if not isinstance(memory, dict):
-            raise ParameterError("this is not a saved loop: its memory is no table")
-        loop._memory = restored(loop._design, memory)
-        loop._warmth = float(loop._memory.warmth)
+        loop._memory, loop._warmth = memory, float(memory.warmth)
+        if setting is not None and setting != memory.setting:
+            start_at(memory, loop._design, setting)
         return loop
 
     def step(self, reading: Reading) -> Decision:

@@ -14,9 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.clock.settings import LoopSettings
+from protocols.clock.states import Reason, State
 from protocols.errors import ParameterError
 
-__all__ = ["HISTORY", "LEVELS", "SUMS", "Record", "designed", "new_memory", "plain", "restored"]
+__all__ = [
+    "HISTORY",
+    "LEVELS",
+    "MOST_RELAPSES",
+    "SUMS",
+    "Record",
+    "designed",
+    "new_memory",
+    "plain",
+    "restored",
+]
 
 Record = Any
 """A `numpy.record`, whose fields a type checker cannot know."""
@@ -26,6 +37,14 @@ HISTORY = 1 << LEVELS
 """Steps whose steering and temperature are remembered: as far as the oldest snapshot."""
 SUMS = 2048
 """Cumulated residuals that are remembered; more than the longest run that is tested."""
+MOST_RELAPSES = 6
+"""Relapses after which the time for watching is not doubled any more."""
+_ANY = 1 << 62
+_RANGES: dict[str, tuple[float, float]] = {
+    "mode": (0, len(State) - 1), "reason": (0, len(Reason) - 1), "setting": (-_ANY, _ANY),
+    "relapses": (0, MOST_RELAPSES), "blocks": (1, _ANY), "old_steps": (-1, _ANY),
+    "square": (0.0, math.inf),
+}  # fmt: skip
 _MODEL_BLOCKS = 16  # that the model's own word on its noise counts for
 
 
@@ -77,9 +96,10 @@ def _memory_fields(n: int) -> list[tuple[Any, ...]]:
         ("old_states", "f8", (places, n)), ("old_covariances", "f8", (places, n, n)),
         ("old_steps", "i8", (places,)), ("steered_s", "f8", (HISTORY,)),
         ("shaken", "f8", (HISTORY,)), ("warmths", "f8", (HISTORY,)),
-        # a reference that came back: refused or not, where, and where it was when watching began
+        # a reference that came back: refused or not, where, for how long it is to be watched,
+        # and where it was when that began
         ("refused", "i8"), ("seen", "i8"), ("seen_residual", "f8"), ("elsewhere", "i8"),
-        ("steady", "i8"),
+        ("steady", "i8"), ("watch", "i8"),
         ("first", "i8"), ("first_residual", "f8"), ("first_sigma", "f8"),
     ]  # fmt: skip
 
@@ -133,18 +153,27 @@ def restored(design: Record, saved: dict[str, Any]) -> Record:
     """
     memory = new_memory(design)
     names = memory.dtype.names or ()
-    if set(saved) != set(names):
-        wrong = sorted(set(saved) ^ set(names))
-        raise ParameterError(f"the saved loop has missing or unknown fields: {', '.join(wrong)}")
+    if not isinstance(saved, dict) or set(saved) != set(names):
+        raise ParameterError("the saved loop has other fields than a loop of these settings")
     for name in names:
-        shape, kind = np.shape(memory[name]), memory.dtype[name].base
-        try:
-            value: NDArray[Any] = np.array(saved[name], dtype=kind)
-        except (TypeError, ValueError, OverflowError):
-            raise ParameterError(f"the saved loop's {name} is not a number") from None
-        if value.shape != shape:
-            raise ParameterError(f"the saved loop's {name} has the wrong size: another model?")
-        if not all(map(math.isfinite, value.ravel().tolist())):
-            raise ParameterError(f"the saved loop's {name} is not finite")
-        memory[name] = value
+        memory[name] = _checked(name, saved[name], memory[name])
+    if not design.lower <= memory.setting <= design.upper:
+        raise ParameterError("the saved loop's setting is out of the actuator's range")
     return memory
+
+
+def _checked(name: str, given: Any, like: Any) -> NDArray[Any]:
+    """Return what was saved of a field, if it can be that."""
+    shape, kind = np.shape(like), np.asarray(like).dtype
+    try:
+        value: NDArray[Any] = np.array(given, dtype=kind)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"the saved loop's {name} is not a number") from None
+    if value.shape != shape:
+        raise ParameterError(f"the saved loop's {name} has the wrong size: another model?")
+    if not np.all(np.isfinite(value)):
+        raise ParameterError(f"the saved loop's {name} is not finite")
+    least, most = _RANGES.get(name, (0, _ANY) if kind.kind == "i" else (-math.inf, math.inf))
+    if np.any(value < least) or np.any(value > most):
+        raise ParameterError(f"the saved loop's {name} is out of its range")
+    return value

@@ -18,7 +18,7 @@ from protocols.clock.kalman import ahead, frequency
 from protocols.clock.lock import detect_lock, follow
 from protocols.clock.memory import Record
 from protocols.clock.model import DRIFT, PHASE
-from protocols.clock.states import Flag, Quality, Reason, State
+from protocols.clock.states import Flag, Reason, State
 from protocols.clock.transitions import LOST_IN_A_ROW, change, restart, retreat
 
 __all__ = ["report", "steer", "tick"]
@@ -31,7 +31,6 @@ _IN_FAULT = int(Flag.LOCAL_FAULT)
 _LOCAL_FAULT, _LOCAL_RECOVERED = int(Reason.LOCAL_FAULT), int(Reason.LOCAL_RECOVERED)
 _READINGS_MISSING = int(Reason.READINGS_MISSING)
 _ACCEPTED, _PLACED = int(Reason.REFERENCE_ACCEPTED), int(Reason.PPS_PLACED)
-_BAD = int(Quality.BAD)
 
 _PLACE_AFTER = 10  # readings
 _FASTEST = 10.0  # steps in which a phase error decays at first
@@ -104,7 +103,7 @@ def tick(
         flags |= retreat(memory, design, _READINGS_MISSING, 0)
     residual = sigma = placement = left = 0.0
     if memory.mode == _HOLDOVER or memory.mode == _CHECKING:
-        found, residual, sigma = watch(memory, design, usable and quality != _BAD, reading_s)
+        found, residual, sigma = watch(memory, design, usable, reading_s, quality)
         flags |= found
     elif memory.mode != _FAULT:
         found, residual, sigma = follow(memory, design, usable, reading_s, quality)

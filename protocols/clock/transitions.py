@@ -5,12 +5,13 @@ from __future__ import annotations
 from numba import njit
 
 from protocols.clock.history import anchor, roll_back
-from protocols.clock.memory import Record
+from protocols.clock.memory import MOST_RELAPSES, Record
 from protocols.clock.model import PHASE
 from protocols.clock.outliers import forget_residuals, run_beyond
 from protocols.clock.states import Flag, Reason, State
+from protocols.errors import ParameterError
 
-__all__ = ["LOST_IN_A_ROW", "MOST_RELAPSES", "change", "recover", "restart", "retreat", "set_phase"]
+__all__ = ["LOST_IN_A_ROW", "change", "recover", "restart", "retreat", "set_phase", "start_at"]
 
 _ACQUIRING, _HOLDOVER = int(State.ACQUIRING), int(State.HOLDOVER)
 _LOCKED, _RECOVERING = int(State.LOCKED), int(State.RECOVERING)
@@ -22,8 +23,6 @@ _CONSISTENT = int(Reason.REFERENCE_CONSISTENT)
 _SUSPECT_SIGMAS = 3.5
 LOST_IN_A_ROW = 3
 """Readings missing or outliers in a row that end a lock."""
-MOST_RELAPSES = 6
-"""Relapses after which the time for watching is not doubled any more."""
 _FORGIVEN_AFTER = 3600  # steps of lock, after which earlier relapses no longer count
 
 
@@ -76,10 +75,12 @@ def set_phase(memory: Record, reading_s: float, variance: float) -> None:
 def retreat(memory: Record, design: Record, reason: int, doubtful: int) -> int:
     """Go into holdover from an estimate older than the last `doubtful` readings.
 
-    More is forgotten where a longer run of residuals is suspect. Returns flags.
+    More is forgotten where a longer run of residuals is suspect; the reference is then
+    watched for as long, lest the same drift pass for noise again. Returns flags.
     """
     run = run_beyond(memory, _SUSPECT_SIGMAS)
     age = max(doubtful, 2 * run)
+    memory.watch = 2 * run
     flags = 0
     if age > 0:
         roll_back(memory, design, age)
@@ -99,3 +100,19 @@ def recover(memory: Record) -> None:
     _fresh_start(memory)
     anchor(memory)
     change(memory, _RECOVERING, _CONSISTENT)
+
+
+def start_at(memory: Record, design: Record, setting: int) -> None:
+    """Learn the phase anew, with an actuator that was found at `setting`.
+
+    Raises
+    ------
+    ParameterError
+        The setting is out of the actuator's range.
+    """
+    if not design.lower <= setting <= design.upper:
+        raise ParameterError(f"the setting {setting} is out of the actuator's range")
+    restart(memory, design, int(Reason.STARTED), False)
+    steering = float(design.sign * (design.quantum * setting))
+    memory.setting, memory.carried, memory.unconfirmed = setting, 0.0, 0
+    memory.before = memory.after = memory.integral = steering
