@@ -129,8 +129,6 @@ class Columns:
         Of the text.
     column, times : int
         Columns, from 1; `times` is 0 if there are none.
-    missing : int
-        Readings so far that the text says are missing.
     notes : list of str
         What was passed over.
     """
@@ -138,7 +136,6 @@ class Columns:
     head: Head
     column: int
     times: int = 0
-    missing: int = 0
     notes: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[Floats, Floats, int]]:
@@ -165,7 +162,6 @@ class Columns:
                 )
                 if values.size:
                     values[np.abs(values) >= _SCPI_NOTHING] = math.nan
-                    self.missing += int(np.count_nonzero(np.isnan(values)))
                     yield values, times, line
                     line += values.size
                 at = stop
@@ -188,12 +184,8 @@ class Columns:
             one = fields[number - 1] if number <= len(fields) else None
             value = None if one is None else _as_float(one)
             if value is not None and (math.isfinite(value) or number == self.column):
-                if not abs(value) < _SCPI_NOTHING:
-                    self.missing += 1
-                    value = math.nan
-                found.append(value)
+                found.append(value if abs(value) < _SCPI_NOTHING else math.nan)
             elif one is not None and _is_missing(one) and number == self.column:
-                self.missing += 1
                 found.append(math.nan)
             elif cut:
                 self.notes.append(f"line {line} breaks off and is left out")

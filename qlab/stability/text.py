@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protocols.stability.statistic import Floats, Integers
+from protocols.stability.statistic import Floats
 from qlab.errors import UsageError
 from qlab.stability.columns import Columns, Head, read_head
 from qlab.stability.readings import Quantity, Readings, Wanted
@@ -20,9 +20,6 @@ __all__ = ["text_readings"]
 # Stable32's own endings. In its files a frequency of 0 is a gap, and so is a phase of 0
 # other than the first and last (Stable32 manual, "Gaps").
 _STABLE32: dict[str, Quantity] = {".phd": "phase", ".frd": "frequency"}
-
-_LARGE = 64  # gaps above are given apart
-_PART = 1 << 16
 
 
 def text_readings(path: Path, wanted: Wanted) -> Readings:
@@ -98,29 +95,8 @@ def _parts(source: Columns, base: Timebase | None) -> Iterator[Floats]:
     for values, times, line in source:
         if base is None:
             yield values
-            continue
-        steps = base.steps(times, line)
-        if np.all(steps[1:] == 1) and steps[0] <= 1:
-            yield values
-            continue
-        yield from _spread(values, steps, source)
-
-
-def _spread(values: Floats, steps: Integers, source: Columns) -> Iterator[Floats]:
-    """Give the readings at their places, NaN between them, in parts that stay small."""
-    for cut in np.split(np.arange(values.size), np.flatnonzero(steps > _LARGE)):
-        if cut.size == 0:
-            continue
-        ahead = max(int(steps[cut[0]]) - 1, 0)
-        source.missing += ahead
-        while ahead > 0:
-            yield np.full(min(ahead, _PART), math.nan)
-            ahead -= _PART
-        places = np.cumsum(steps[cut]) - steps[cut[0]]
-        spread = np.full(int(places[-1]) + 1, math.nan)
-        spread[places] = values[cut]
-        source.missing += spread.size - cut.size
-        yield spread
+        else:
+            yield from base.placed(values, times, line)
 
 
 def _zeros_as_gaps(parts: Iterator[Floats], *, keep_ends: bool) -> Iterator[Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ _SHORTEST = 1e-4
 _MJD = (15_000.0, 100_000.0)
 _LONGEST_GAP = 10_000_000
 _MOST_MISSING = 100_000_000
+_LARGE = 64  # gaps above are given apart
+_PART = 1 << 16
 _WRONG_RATE = 0.01
 
 
@@ -91,13 +94,13 @@ class Timebase:
             )
         return cls(place, unit_s, interval_s)
 
-    def steps(self, times: Floats, line: int) -> Integers:
-        """Return by how many places each reading is after the one before it; 0 for the first.
+    def placed(self, values: Floats, times: Floats, line: int) -> Iterator[Floats]:
+        """Give the next readings at their places, NaN between them, in parts that stay small.
 
         Parameters
         ----------
-        times : numpy.ndarray
-            Stamps of the next readings.
+        values, times : numpy.ndarray
+            Readings and their stamps.
         line : int
             The first one's line, for messages.
 
@@ -106,6 +109,23 @@ class Timebase:
         UsageError
             A stamp is not after the one before it, or more than 10 million places after it.
         """
+        steps = self._steps(times, line)
+        if steps.max(initial=1) <= 1:
+            yield values
+            return
+        for cut in np.split(np.arange(values.size), np.flatnonzero(steps > _LARGE)):
+            if cut.size == 0:
+                continue
+            ahead = int(steps[cut[0]]) - 1
+            for start in range(0, ahead, _PART):
+                yield np.full(min(ahead - start, _PART), np.nan)
+            places = np.cumsum(steps[cut]) - steps[cut[0]]
+            spread = np.full(int(places[-1]) + 1, np.nan)
+            spread[places] = values[cut]
+            yield spread
+
+    def _steps(self, times: Floats, line: int) -> Integers:
+        """Return by how many places each reading is after the one before it; 0 for the first."""
         before = times[0] if self._last is None else self._last
         gaps = np.diff(times, prepend=before) * (self.unit_s / self.interval_s)
         steps = np.rint(gaps)
