@@ -29,6 +29,7 @@ MODULES = (
     "hashing",
     "link",
     "distillation",
+    "clock_bench",
     "clock_loop",
 )
 

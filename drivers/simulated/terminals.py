@@ -129,7 +129,10 @@ class EdgeInput(Protocol):
 
 
 class Oscillator(Protocol):
-    """A frequency source whose error can be asked for."""
+    """A frequency source whose error can be asked for.
+
+    While there is no signal, its phase is nan.
+    """
 
     def nominal_hz(self) -> float:
         """Return the nominal frequency."""

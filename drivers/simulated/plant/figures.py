@@ -203,10 +203,11 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "sa5x": _preset(
         "Microchip SA.5x",
-        "one secondary source, variant unknown; the sheet's figures are twice as good",
-        white_fm=3e-11,
-        flicker_fm=5e-13,
-        random_walk_fm=1e-14,
+        "one secondary source, variant unknown; floor and random walk as its sheet lets them be",
+        {1.0: 1.5e-11, 10.0: 5e-12, 100.0: 1.5e-12, 1e3: 5e-13},
+        white_fm=1.4e-11,
+        flicker_fm=1.5e-13,
+        random_walk_fm=5e-15,
         ageing_per_s=1.9e-17,
     ),
     "ocxo": _preset(

@@ -114,3 +114,44 @@ def test_plain_leaves_nones_out():
         "inner": {"level": 0.5, "count": 3},
         "named": {},
     }
+
+
+@dataclass(frozen=True)
+class Flavoured:
+    sweetness: float = 0.0
+    colour: str = "white"
+
+    @classmethod
+    def preset(cls, name: str) -> "Flavoured":
+        if name != "lemon":
+            raise ValueError(f"there is no {name!r}; known are lemon")
+        return cls(0.3, "yellow")
+
+
+@dataclass(frozen=True)
+class Ice:
+    scoops: tuple[Flavoured, ...] = ()
+    top: Flavoured = Flavoured(0.9, "red")
+
+
+def test_a_preset_is_what_the_table_begins_with():
+    text = """
+scoops = [{ preset = "lemon" }, { preset = "lemon", sweetness = 0.8 }, { sweetness = 0.1 }]
+top = { preset = "lemon" }
+"""
+    document, source = parse_toml(text, "lab.toml")
+    found = read_dataclass(source, (), document, Ice)
+    assert found.scoops == (
+        Flavoured(0.3, "yellow"),
+        Flavoured(0.8, "yellow"),
+        Flavoured(0.1, "white"),
+    )
+    assert found.top == Flavoured(0.3, "yellow")
+    assert "preset" not in plain(found)["top"]
+
+
+def test_an_unknown_preset_has_its_line():
+    document, source = parse_toml('\n[top]\npreset = "mango"\n', "lab.toml")
+    with pytest.raises(StationError, match="known are lemon") as caught:
+        read_dataclass(source, (), document, Ice)
+    assert (caught.value.line, caught.value.key) == (3, "top.preset")
