@@ -256,6 +256,21 @@ def test_help_imports_no_numpy():
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
 
+def test_the_run_file_of_a_counter(stability, tmp_path, capsys):
+    path = tmp_path / "run.h5"
+    with pytest.raises(SystemExit) as ended:
+        main(f"run counter --seed 3 --duration 30 --quantity frequency -o {path}".split())
+    assert ended.value.code == 0
+    capsys.readouterr()
+    code, out, err = stability(path, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["input"], found["tau0_s"]) == ("frequency", 1.0)
+    assert found["points"] >= 28
+    assert 1e-13 < found["stats"]["oadev"]["dev"][0] < 1e-9
+    assert "averages frequency (lambda)" in err
+
+
 def test_long_files_are_streamed(stability, tmp_path, monkeypatch):
     """As from memory up to the averaging factor that takes every term, and nearly so above."""
     values = np.cumsum(np.random.default_rng(3).standard_normal(30_000))

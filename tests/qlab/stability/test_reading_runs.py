@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -21,22 +22,28 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PHASE = {"unit": "s", "interval_s": 0.5, "estimator": "pi"}
 
 
-def run(path: Path, **datasets: tuple[dict[str, Any], Any]) -> Path:
-    ticks = count()
-    writer = RunWriter.create(
+def start(
+    path: Path, ticks: Iterator[int], datasets: dict[str, dict[str, Any]], stamps: str = ""
+) -> RunWriter:
+    specs = [DatasetSpec(f"data/{name}", "<f8", facts) for name, facts in datasets.items()]
+    if stamps:
+        specs.append(DatasetSpec(f"data/{stamps}", "<i8", {"unit": "ns"}))
+    return RunWriter.create(
         path,
         experiment="counter",
         run_id="run-1",
         start_utc=START,
         config="",
         provenance={},
-        datasets=tuple(
-            DatasetSpec(f"data/{name}", "<f8", attributes)
-            for name, (attributes, _) in datasets.items()
-        ),
+        datasets=tuple(specs),
         operational=False,
         clock=lambda: next(ticks),
     )
+
+
+def run(path: Path, **datasets: tuple[dict[str, Any], Any]) -> Path:
+    facts = {name: attributes for name, (attributes, _) in datasets.items()}
+    writer = start(path, count(), facts)
     for name, (_, values) in datasets.items():
         writer.append(f"data/{name}", np.asarray(values, float))
     writer.close(RunStatus.COMPLETE)
@@ -84,6 +91,21 @@ def test_which_of_several(tmp_path: Path) -> None:
         read(path, dataset="data/y", quantity="phase")
     with pytest.raises(UsageError, match=r"a reading each 0\.5 s"):
         read(path, dataset="data/phase", rate_hz=1.0)
+
+
+def test_a_run_whose_readings_come_when_they_come(tmp_path: Path) -> None:
+    seconds = np.array([0, 1.001, 2, 2.999, 4, 7])
+    ticks = count()
+    path = tmp_path / "c.h5"
+    writer = start(path, ticks, {"c/reading": {"unit": "s"}}, stamps="c/time_ns")
+    writer.append("data/c/reading", np.arange(6.0))
+    writer.append("data/c/time_ns", (1e9 * seconds).astype(np.int64))
+    writer.close(RunStatus.COMPLETE)
+    found, readings = read(path)
+    assert np.array_equal(found, [0, 1, 2, 3, 4, math.nan, math.nan, 5], equal_nan=True)
+    assert (readings.interval_s, readings.interval_from) == (1.0, "time stamps")
+    with pytest.raises(UsageError, match=r"1(\.\d+)? s apart, not 0\.1 s"):
+        read(path, rate_hz=10.0)
 
 
 def test_a_run_without_readings(tmp_path: Path) -> None:
