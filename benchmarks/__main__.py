@@ -29,6 +29,7 @@ MODULES = (
     "hashing",
     "link",
     "distillation",
+    "stability",
     "clock_bench",
     "clock_loop",
 )
