@@ -116,8 +116,8 @@ class Keysight53230A(Instrument):
     and the fixed thresholds and the gate time are kept: CONFigure by itself would
     turn the automatic level on, which fails on a 1PPS (UG p. 132).
 
-    Satisfies `drivers.roles.Counter`, `drivers.roles.IntervalCounter` and, in continuous
-    `mode` and with the estimator ``lambda``, `drivers.roles.GapFreeCounter`.
+    Satisfies `drivers.roles.Counter` and `drivers.roles.IntervalCounter`. In continuous
+    `mode` its gates have no gap, but they are weighted by triangles.
     """
 
     line: ClassVar[LineSettings] = LineSettings(timeout_s=5.0)

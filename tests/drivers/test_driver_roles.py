@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drivers.roles import (
         Attenuator,
         Counter,
+        IntervalCounter,
         Laser,
         PowerMeter,
         WaveformChannel,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
         return unit
 
     def counter(unit: Keysight53230A) -> Counter:
+        return unit
+
+    def intervals(unit: Keysight53230A) -> IntervalCounter:
         return unit
 
     def not_a_laser(channel: Output) -> Laser:
