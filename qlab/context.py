@@ -12,9 +12,9 @@ import hashlib
 import math
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.core.context import Clock, Entropy, Kind, Recorder, Status
@@ -305,6 +305,8 @@ class RunContext:
         Whether parties work in processes of their own; a replay works alone.
     peer : Peer or None
         The other party's station, if it has one of its own.
+    lost : mapping of str to bytes
+        In a replay, the parties whose process the run lost, and how.
     """
 
     station: Station
@@ -317,6 +319,7 @@ class RunContext:
     shielded: Callable[[], AbstractContextManager[None]] = nullcontext
     apart: bool = False
     peer: Peer | None = None
+    lost: Mapping[str, bytes] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         """Write a line into the run's log."""

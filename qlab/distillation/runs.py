@@ -24,10 +24,9 @@ import numpy as np
 
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
-from protocols.distillation.block import count_errors
 from protocols.distillation.local import distil
-from protocols.secret import SecretBits
 from qlab.context import Progress, SilentProgress
+from qlab.distillation.counting import CountingBob
 from qlab.distillation.entropy import SystemEntropy
 from qlab.distillation.results import Distilled
 from qlab.errors import QlabError, UsageError
@@ -51,18 +50,8 @@ class UsedDetectionsError(UsageError):
     """Detections that are in a key already, or would be in one twice."""
 
 
-class _Bob(Bob):
-    """Bob, with Alice beside him to count what is left of his errors."""
-
-    alice: Alice
-    errors = 0
-    residual_errors: int | None = None
-
-    def _is_equal(self, corrected: SecretBits, key: bytes, tag: bytes) -> bool:
-        reference = self.alice.sifted_key
-        self.errors = sum(count_errors(self.sifted_key, reference, ()))
-        self.residual_errors = sum(count_errors(corrected, reference, ()))
-        return super()._is_equal(corrected, key, tag)
+class _Bob(CountingBob, Bob):
+    """Bob of the recorded runs."""
 
 
 def distil_runs(

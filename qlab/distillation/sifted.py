@@ -8,7 +8,6 @@ import numpy as np
 
 from protocols.distillation.block import SiftedBlock, count_errors, is_constant
 from protocols.distillation.bound import Terms
-from protocols.distillation.correcting import CorrectingParty
 from protocols.distillation.local import distil
 from protocols.distillation.reference import ReferenceParty
 from protocols.privacy_amplification.choice import amplifier
@@ -16,6 +15,7 @@ from protocols.reconciliation import choice
 from protocols.reconciliation.interface import Estimate
 from protocols.secret import SecretBits
 from qlab.context import Progress, SilentProgress
+from qlab.distillation.counting import CountingBob
 from qlab.distillation.entropy import SystemEntropy
 from qlab.distillation.errors import SiftedKeysError
 from qlab.distillation.results import Distilled
@@ -26,19 +26,6 @@ __all__ = ["check_keys", "distil_sifted"]
 _MOST_ERRORS = 0.25
 """Error rate above which two keys are taken for unrelated."""
 _WARM_BITS = 20_000
-
-
-class _Bob(CorrectingParty):
-    """Bob, with Alice's key beside him to count what is left of his errors."""
-
-    def __init__(self, terms: Terms, block: SiftedBlock, reference: SecretBits, workers: int):
-        super().__init__(terms, block, workers=workers)
-        self._reference = reference
-        self.residual_errors: int | None = None
-
-    def _is_equal(self, corrected: SecretBits, key: bytes, tag: bytes) -> bool:
-        self.residual_errors = sum(count_errors(corrected, self._reference, ()))
-        return super()._is_equal(corrected, key, tag)
 
 
 def distil_sifted(
@@ -73,13 +60,16 @@ def distil_sifted(
     errors = check_keys(alice, bob)
     progress = progress or SilentProgress()
     progress.phase("kernels")
-    startup_seconds = _warm_up(terms, estimate or Estimate(errors, alice.bit_count))
+    startup_seconds = _warm_up(
+        terms, alice.bit_count, estimate or Estimate(errors, alice.bit_count)
+    )
     progress.phase("key distillation")
     count = (alice.bit_count,)
     ours = SiftedBlock(alice, count, expected=estimate)
     theirs = SiftedBlock(bob, count, expected=estimate)
     reference = ReferenceParty(terms, ours, workers=workers)
-    corrected = _Bob(terms, theirs, alice, workers)
+    corrected = CountingBob(terms, theirs, workers=workers)
+    corrected.alice = reference
     entropy = SystemEntropy()
     start = time.perf_counter()
     distil(reference, corrected, entropy, entropy, lambda way, packet: progress.step())
@@ -123,7 +113,7 @@ def check_keys(alice: SecretBits, bob: SecretBits) -> int:
     return errors
 
 
-def _warm_up(terms: Terms, estimate: Estimate) -> float:
+def _warm_up(terms: Terms, size: int, estimate: Estimate) -> float:
     """Load the kernels that the distillation needs, on bits of no meaning; return seconds."""
     start = time.perf_counter()
     rate = estimate.rate
@@ -131,7 +121,7 @@ def _warm_up(terms: Terms, estimate: Estimate) -> float:
     bits = generator.integers(0, 2, _WARM_BITS, np.uint8)
     wrong = (generator.random(_WARM_BITS) < min(rate, 0.11)).astype(np.uint8)
     keys = [SecretBits(np.packbits(b).tobytes(), _WARM_BITS) for b in (bits, bits ^ wrong)]
-    method = choice.choose(terms.reconciliation, _WARM_BITS, estimate)
+    method = choice.choose(terms.reconciliation, size, estimate)
     seed = bytes(32)
     answerer = choice.answerer(method, keys[0], estimate, seed)
     corrector = choice.corrector(method, keys[1], estimate, seed)

@@ -27,6 +27,7 @@ from qlab.replay.sources import (
     ReplayRecorder,
     ReplaySink,
     compare,
+    lost_processes,
 )
 from qlab.replay.transport import replay_connector
 from qlab.runfile.errors import RunFileError
@@ -159,6 +160,7 @@ def replay_run(path: Path, progress: Progress | None = None) -> ReplayReport:
             keys=_Nowhere(),
             progress=progress or SilentProgress(),
             peer=ReplayPeer(journal, planned.side) if planned.side in ("alice", "bob") else None,
+            lost=lost_processes(journal),
         )
         results: dict[str, Any] = {}
         try:

@@ -25,6 +25,7 @@ __all__ = [
     "ReplayRecorder",
     "ReplaySink",
     "compare",
+    "lost_processes",
 ]
 
 #: The run's own notes say how it went; newer code may word them otherwise.
@@ -111,6 +112,16 @@ class ReplayRecorder:
         got = bytes(data)
         cursor.match(cursor.take(kind, f"records {cursor.shown(got)}").data, got)
         cursor.stop_if_aborted()
+
+
+def lost_processes(journal: Journal) -> dict[str, bytes]:
+    """Return what was recorded of the parties whose process the run lost, by side."""
+    cursors = {side: journal.cursor(f"process:{side}") for side in ("alice", "bob")}
+    return {
+        side: cursor.take(Kind.MESSAGE, "loses a process").data
+        for side, cursor in cursors.items()
+        if cursor.next_is(Kind.MESSAGE)
+    }
 
 
 class ReplayPeer:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from drivers.core.context import Kind, Status
 from protocols.distillation.local import distil
 from protocols.entropy import Entropy
 from qlab.context import KeyFacts, RunContext
@@ -70,7 +71,13 @@ class Bb84(PlannedBb84):
         """Give both parties: in processes of their own, or here when a run is repeated."""
         secret = RunSecret(ctx.entropy)
         options = self.options
-        return apart(options, secret) if ctx.apart else nullcontext(together(options, secret))
+        if not ctx.apart:
+            return nullcontext(together(options, secret, ctx.lost))
+
+        def on_loss(side: str, doom: bytes) -> None:
+            ctx.recorder.record(f"process:{side}", Kind.MESSAGE, doom, status=Status.LOST)
+
+        return apart(options, secret, on_loss)
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Distil again from the recorded time tags."""

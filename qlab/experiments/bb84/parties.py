@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,8 +28,10 @@ from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE, KeyState
 from protocols.entropy import Entropy
 from protocols.errors import InsecureError, ProtocolError
 from protocols.secret import SecretBits
+from qlab.context import RunAbortedError
 from qlab.errors import QlabError
 from qlab.experiments.bb84 import errands as e
+from qlab.experiments.bb84.doomed import Doom, Turns, doomed
 from qlab.experiments.bb84.options import Bb84Options
 from qlab.experiments.bb84.plan import agreed_plan
 from qlab.link import Patience, listen
@@ -40,6 +42,9 @@ __all__ = ["AliceApart", "BobApart", "RunSecret", "SomeAlice", "SomeBob", "apart
 _HASH_KEY_BYTES = 16
 _PATIENCE = Patience(meeting_s=120.0, silence_s=1e9, lost_s=10.0)
 _END_S = 5.0
+
+
+_Pads = Callable[[str, int], bytes]
 
 
 class RunSecret:
@@ -67,22 +72,47 @@ class RunSecret:
                 self._drawn[each, way].append(drawn)
         return ours.popleft()
 
-    def authenticator(self, side: str, spent_bits: int = 0) -> Authenticator:
+    def authenticator(
+        self, side: str, spent_bits: int = 0, counted: Callable[[_Pads], _Pads] | None = None
+    ) -> Authenticator:
         """Return the tags of one side, which answer for bits that were spent before, too."""
         way = ALICE_TO_BOB if side == "alice" else BOB_TO_ALICE
-        pads = partial(self.pad, side)
+        pads: _Pads = partial(self.pad, side)
+        if counted is not None:
+            pads = counted(pads)
         return Authenticator(way, self.hash_keys, pads, spent_bits)
 
 
-def together(options: Bb84Options, secret: RunSecret) -> tuple[Alice, Bob]:
-    """Return both parties in this process."""
+def together(
+    options: Bb84Options, secret: RunSecret, lost: Mapping[str, bytes] | None = None
+) -> tuple[Alice, Bob]:
+    """Return both parties in this process.
+
+    What is `lost`, by side, is the process that a party had in the run that is repeated: it
+    ends where that did.
+    """
     setup, _ = agreed_plan(options)
-    return Alice(setup, secret.authenticator("alice")), Bob(setup, secret.authenticator("bob"))
+    if not lost:
+        return Alice(setup, secret.authenticator("alice")), Bob(setup, secret.authenticator("bob"))
+    turns = {
+        side: Turns(Doom.read(lost[side]) if side in lost else None) for side in ("alice", "bob")
+    }
+    tags = {side: secret.authenticator(side, counted=each.pads) for side, each in turns.items()}
+    alice, bob = Alice(setup, tags["alice"]), Bob(setup, tags["bob"])
+    return doomed(alice, turns["alice"]), doomed(bob, turns["bob"])
+
+
+def _unheard(side: str, doom: bytes) -> None:
+    """Keep no record."""
 
 
 @contextmanager
-def apart(options: Bb84Options, secret: RunSecret) -> Iterator[tuple[AliceApart, BobApart]]:
+def apart(
+    options: Bb84Options, secret: RunSecret, on_loss: Callable[[str, bytes], None] = _unheard
+) -> Iterator[tuple[AliceApart, BobApart]]:
     """Give both parties in processes of their own, which end with the block.
+
+    Of a process that is lost `on_loss` hears the side, and what `together` needs to end there.
 
     Raises
     ------
@@ -90,8 +120,8 @@ def apart(options: Bb84Options, secret: RunSecret) -> Iterator[tuple[AliceApart,
         If they cannot be started.
     """
     with ExitStack() as stack:
-        alice = AliceApart(stack, "alice", options, secret)
-        bob = BobApart(stack, "bob", options, secret)
+        alice = AliceApart(stack, "alice", options, secret, on_loss)
+        bob = BobApart(stack, "bob", options, secret, on_loss)
         yield alice, bob
 
 
@@ -103,8 +133,15 @@ class _Apart:
     """
 
     def __init__(
-        self, stack: ExitStack, side: str, options: Bb84Options, secret: RunSecret
+        self,
+        stack: ExitStack,
+        side: str,
+        options: Bb84Options,
+        secret: RunSecret,
+        on_loss: Callable[[str, bytes], None],
     ) -> None:
+        self._on_loss = on_loss
+        self._turns = 0
         self._side = side
         self._secret = secret
         self._finished = False
@@ -166,12 +203,12 @@ class _Apart:
 
     def _run(self, errand: e.Errand, entropy: Entropy | None) -> e.Errand:
         """Send one errand and give the random bytes that it takes."""
-        self._line.open()
-        self._line.send(e.encode(errand))
+        self._send(errand)
         while True:
-            answer = e.decode(self._line.receive())
+            answer = self._hear()
             if isinstance(answer, e.Failed):
                 raise _error(answer, self._side)
+            self._turns += 1
             if not isinstance(answer, e.Wanted):
                 return answer
             kind, _, way = answer.stream.partition("/")
@@ -180,7 +217,27 @@ class _Apart:
             else:
                 assert entropy is not None
                 data = entropy.take(answer.stream, answer.count)
-            self._line.send(e.encode(e.Given(data)))
+            self._send(e.Given(data))
+
+    def _send(self, errand: e.Errand) -> None:
+        with self._noted():
+            self._line.open()
+            self._line.send(e.encode(errand))
+
+    def _hear(self) -> e.Errand:
+        with self._noted():
+            return e.decode(self._line.receive())
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Have it noted if the process is lost; a run that is stopped is noted elsewhere."""
+        try:
+            yield
+        except RunAbortedError:
+            raise
+        except QlabError as error:
+            self._on_loss(self._side, Doom.of(self._turns, error).data)
+            raise
 
     def _check(self) -> None:
         code = self._process.poll()

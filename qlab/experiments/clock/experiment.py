@@ -7,11 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.core.errors import CommunicationError, InstrumentFaultError
+from drivers.core.errors import DriverError, LimitError, MisuseError
+from drivers.core.registry import driver_class
 from protocols.clock.states import Quality
 from protocols.clock.tuning import tune
 from qlab.context import RunAbortedError, RunContext
 from qlab.errors import UsageError
+from qlab.experiments.clock.asking import Asking
 from qlab.experiments.clock.judgement import judged
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
 from qlab.experiments.clock.site import LOG, Allowed, Site
@@ -49,6 +51,15 @@ def _allowed(station: StationFile, target: str) -> Allowed:
     )
 
 
+def _steering_step(station: StationFile, target: str) -> float:
+    """Return what one step of a clock's steering is."""
+    entry = station.instruments.get(target)
+    step: float = getattr(entry and driver_class(entry.driver), "steering_step", math.nan)
+    if not step > 0.0:
+        raise station.source.error(("roles", "local"), f"{target!r} is no steerable clock")
+    return step
+
+
 def _tuned(options: ClockOptions, site: SiteOptions) -> SiteOptions:
     if site.gains:
         return site
@@ -84,6 +95,7 @@ class Clock:
                 raise station.source.error(
                     ("roles", role), f"must be a list of {len(options.sites)}, one for each site"
                 )
+        self._steps = [_steering_step(station, target) for target in station.roles["local"]]
         self._ranges = [_allowed(station, target) for target in station.roles["local"]]
         self._has_reference = isinstance(station.roles.get("reference"), str)
         if 0 < options.duration_s < 2 * options.period_s:
@@ -136,22 +148,22 @@ class Clock:
         finally:
             for site in sites:
                 site.flush()
-        return judged(options, [(site.log(), site.step) for site in sites], stopped)
+        logs = [site.log() for site in sites]
+        return judged(options, list(zip(logs, self._steps, strict=True)), stopped)
 
     def _discipline(self, ctx: RunContext, sites: list[Site], start_ns: int) -> None:
         options = self.options
         end_ns = start_ns + round(options.duration_s * 1e9) if options.duration_s else None
-        number, now_ns = 0, start_ns
-        quality = Quality.UNKNOWN
+        now_ns, quality = start_ns, Quality.UNKNOWN
+        asking = Asking(options.status_every)
         while end_ns is None or now_ns < end_ns:
-            ask = number % options.status_every == 0
             for site in sites:
                 site.begin()
             for site in sites:
-                now_ns = site.collect(quality, ask=ask)
-            if ask:
+                now_ns = site.collect(quality)
+            if asking.due():
                 quality = self._reference(ctx)
-            number += 1
+                asking.answered(quality is not Quality.UNKNOWN)
             ctx.progress.step("; ".join(site.note() for site in sites))
 
     def _reference(self, ctx: RunContext) -> Quality:
@@ -160,14 +172,13 @@ class Clock:
             return Quality.GOOD
         try:
             return Quality.GOOD if ctx.station.role("reference").locked else Quality.BAD
-        except (CommunicationError, InstrumentFaultError) as error:
+        except (LimitError, MisuseError):
+            raise
+        except DriverError as error:
             ctx.note(f"the reference does not answer: {error}")
             return Quality.UNKNOWN
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Judge a recorded run, also one that was stopped."""
-        logs = []
-        for number in range(len(self.options.sites)):
-            step = ctx.station.role("local")[number].steering_step
-            logs.append((recorded.data(f"site{number}/log"), step))
-        return judged(self.options, logs, None)
+        logs = [recorded.data(f"site{number}/log") for number in range(len(self._steps))]
+        return judged(self.options, list(zip(logs, self._steps, strict=True)), None)

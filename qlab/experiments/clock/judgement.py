@@ -16,7 +16,7 @@ from protocols.clock.timescale import utc_text
 from qlab.experiments.clock.options import ClockOptions
 from qlab.experiments.deviations import deviations
 
-__all__ = ["judged"]
+__all__ = ["judged", "noticed_flags"]
 
 _NAMES = ("oadev", "tdev")
 
@@ -78,6 +78,11 @@ def _site(options: ClockOptions, number: int, rows: NDArray[Any], step: float) -
     }
 
 
+def noticed_flags(flags: int) -> list[str]:
+    """Return the names of what was noticed at a reading."""
+    return [flag.name.lower() for flag in Flag if flag & flags and flag.name]
+
+
 def _count(flags: NDArray[Any], flag: Flag) -> int:
     return int(np.count_nonzero(flags & int(flag)))
 
@@ -91,6 +96,7 @@ def _changes(rows: NDArray[Any], since_s: NDArray[np.float64]) -> list[dict[str,
             "t_s": float(since_s[k]),
             "state": State(int(rows["state"][k])).name.lower(),
             "reason": Reason(int(rows["reason"][k])).text,
+            "noticed": noticed_flags(int(rows["flags"][k])),
         }
         for k in places.tolist()
     ]
@@ -102,5 +108,5 @@ def _left_alone(rows: NDArray[Any], step: float) -> NDArray[np.float64]:
     first = np.concatenate(([True], np.diff(times) > 0))
     free = free_running(rows["t_tai_ns"], rows["x"], times[first], settings[first], step)
     placed = np.cumsum(rows["placement"]) - rows["placement"]
-    alone: NDArray[np.float64] = free + placed
+    alone: NDArray[np.float64] = free - placed
     return alone

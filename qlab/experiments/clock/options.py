@@ -74,6 +74,13 @@ class SiteOptions:
         low=1e-9,
         high=1.0,
     )
+    accept_after_readings: int = setting(
+        0,
+        doc="Steady readings after which a reference that came back wrong is taken as it is; "
+        "0 never.",
+        low=0,
+        high=10**9,
+    )
     asymmetry_s: float = setting(
         0.0, doc="Two-way: delay to here less delay back.", unit="s", low=-1.0, high=1.0
     )
@@ -143,5 +150,6 @@ class ClockOptions:
             controller=site.controller,
             dead_steps=task.dead,
             phase_limit_s=self.phase_limit_s,
+            accept_after_readings=site.accept_after_readings,
             place_above_s=site.place_above_s if can_place else math.inf,
         )

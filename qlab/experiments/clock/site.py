@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.core.errors import (
-    CommunicationError,
-    DriverError,
-    InstrumentFaultError,
-    LimitError,
-    MisuseError,
-)
+from drivers.core.errors import DriverError, LimitError, MisuseError
 from drivers.roles import IntervalCounter, SteerableStandard
 from protocols.clock.actuator import Actuator
 from protocols.clock.ledger import correction
@@ -24,6 +18,8 @@ from protocols.clock.states import Quality, State
 from protocols.clock.two_way import Asymmetry, two_way
 from protocols.errors import ParameterError
 from qlab.context import RunContext
+from qlab.experiments.clock.asking import Asking
+from qlab.experiments.clock.judgement import noticed_flags
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
 from qlab.experiments.levels import fix_levels
 
@@ -56,6 +52,9 @@ LOG = np.dtype(
 )
 
 _BATCH = 32
+_PATIENT_S, _HURRIED = 2.5, 1.25  # periods that a reading may take
+_NEAR_WRAP_S = 2e-6
+_DOUBTED = 3  # questions without an answer after which a clock counts as unwell
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +116,19 @@ class Site:
         self._correction = correction([entry.delay() for entry in self._site.delays])
         self._asymmetry = _asymmetry(self._site) if far_counter is not None else None
         self._rows: list[tuple[Any, ...]] = []
-        self._confirmed, self._healthy, self._quality = True, True, Quality.UNKNOWN
+        self._confirmed, self._healthy = True, True
+        self._asking = Asking(options.status_every)
+        self._has_sensor = hasattr(type(local), "temperature_c")
+        self._within_s = _PATIENT_S * options.period_s
         self._temperature_c = math.nan
         self._written = 0
         self.last: Decision | None = None
 
     def prepare(self) -> None:
         """Set the counters up, and take the loop on from where the clock is steered to."""
-        within_s = 2.5 * self._options.period_s
         for counter in self.counters:
             fix_levels(counter, (1, 2), self._options.level_v)
-            counter.prepare_intervals(1, 2, within_s)
+            counter.prepare_intervals(1, 2, self._within_s)
         step = self.step
         low = max(self._local.steering_range[0], self._allowed.low)
         high = min(self._local.steering_range[1], self._allowed.high)
@@ -148,19 +149,17 @@ class Site:
         for counter in self.counters:
             self._tried("the counter", counter.begin_interval)
 
-    def collect(self, quality: Quality, *, ask: bool) -> int:
+    def collect(self, quality: Quality) -> int:
         """Take the reading that was begun, decide, and steer; return the run's time.
 
         Parameters
         ----------
         quality : Quality
             Of the reference.
-        ask : bool
-            Whether the local clock is to be asked how it is.
         """
         intervals = [self._interval(counter) for counter in self.counters]
         now_ns = self._ctx.clock.now_ns()
-        if ask:
+        if self._asking.due():
             self._ask()
         temperature_c = self._temperature_c
         x_s, calibrated = self._phase(intervals)
@@ -177,14 +176,39 @@ class Site:
         )
         self._steer(decision)
         self._remember(decision, intervals, x_s, temperature_c, quality)
+        self._hurry(decision.state, intervals)
         return now_ns
 
     def _ask(self) -> None:
-        """Ask the clock how it is, and how warm, where it can tell."""
-        self._healthy = bool(self._tried("the clock", lambda: self._local.locked, False))
-        if hasattr(self._local, "temperature_c"):
-            found = self._tried("the clock's sensor", lambda: self._local.temperature_c, math.nan)
+        """Ask the clock how it is, and how warm, where it can tell.
+
+        One that does not answer is not thought unwell at once: its line may be garbled.
+        """
+        locked = self._tried("the clock", lambda: self._local.locked)
+        self._asking.answered(locked is not None)
+        if locked is None:
+            self._healthy = self._healthy and self._asking.failures < _DOUBTED
+            return
+        self._healthy = bool(locked)
+        if self._has_sensor:
+            found = self._tried("the clock's sensor", lambda: self._local.temperature_c, math.nan)  # type: ignore[attr-defined]  # where it has one
             self._temperature_c = float(found)
+
+    def _hurry(self, state: State, intervals: list[float]) -> None:
+        """Miss a pulse soon while locked; else wait until the latest that one can come."""
+        wanted_s = _PATIENT_S
+        if state in (State.LOCKED, State.RECOVERING):
+            wanted_s = _HURRIED
+            for interval_s in intervals:
+                if not math.isnan(interval_s) and (
+                    not _NEAR_WRAP_S < interval_s < 0.1 * self._options.period_s
+                ):
+                    wanted_s = _PATIENT_S  # the next may be as long as a period
+        wanted_s *= self._options.period_s
+        if wanted_s != self._within_s:
+            self._within_s = wanted_s
+            for counter in self.counters:
+                self._tried("the counter", lambda c=counter: c.prepare_intervals(1, 2, wanted_s))
 
     def _interval(self, counter: IntervalCounter) -> float:
         found = self._tried("the counter", counter.interval_s, math.nan)
@@ -218,12 +242,14 @@ class Site:
                 self._local.steering = decision.setting * self.step
                 self._confirmed = True
                 self._setting = decision.setting
-            except (CommunicationError, InstrumentFaultError) as error:
+            except (LimitError, MisuseError):
+                raise
+            except DriverError as error:
                 self._ctx.note(f"{self.name}: steering was not confirmed: {error}")
         if decision.placement_s:
-            later_s = decision.placement_s % self._options.period_s
+            later_s = -decision.placement_s % self._options.period_s
             self._tried("the pulse", lambda: self._local.place_pulse(later_s))  # type: ignore[attr-defined]  # asked for where it can
-            self._ctx.note(f"{self.name}: the pulse was placed {decision.placement_s:+.9f} s later")
+            self._ctx.note(f"{self.name}: the pulse was placed {later_s:.9f} s later")
 
     def _tried(self, what: str, action: Any, otherwise: Any = None) -> Any:
         """Do something that may fail while the loop must go on; the failure is recorded."""
@@ -247,7 +273,10 @@ class Site:
     ) -> None:
         last = self.last
         if last is None or last.state is not decision.state or last.reason is not decision.reason:
-            self._ctx.note(f"{self.name}: {decision.state.name.lower()}: {decision.reason.text}")
+            noticed = "".join(f" [{flag}]" for flag in noticed_flags(int(decision.flags)))
+            self._ctx.note(
+                f"{self.name}: {decision.state.name.lower()}: {decision.reason.text}{noticed}"
+            )
         self.last = decision
         phase_s = math.nan if x_s is None else x_s
         back_s = intervals[1] if len(intervals) > 1 else math.nan

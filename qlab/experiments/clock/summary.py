@@ -39,7 +39,7 @@ def _site(site: Mapping[str, Any]) -> list[str]:
     ]
     lines = [f"  {name:<11} {text}" for name, text in rows]
     changes = site["changes"]
-    lines += [f"  {c['t_s']:>10.0f} s  {c['state']}: {c['reason']}" for c in changes[:_CHANGES]]
+    lines += [_change(each) for each in changes[:_CHANGES]]
     if len(changes) > _CHANGES:
         lines.append(f"  and {len(changes) - _CHANGES} changes more")
     steered, free = (site["stability"][which]["tdev"] for which in ("steered", "free"))
@@ -51,3 +51,9 @@ def _site(site: Mapping[str, Any]) -> list[str]:
             for tau, dev in zip(steered["tau"], steered["dev"], strict=True)
         ]
     return lines
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    noticed = ", ".join(change["noticed"]).replace("_", " ")
+    said = f"{change['state']}: {change['reason']}" + (f" ({noticed})" if noticed else "")
+    return f"  {change['t_s']:>10.0f} s  {said}"
