@@ -81,7 +81,7 @@ class Decision:
     steering : float
         The fractional frequency that this adds, positive raises.
     placement_s : float
-        By how much the local 1PPS is to be moved at once, positive later; nearly always 0.
+        By how much the local 1PPS is to be moved at once, positive earlier; nearly always 0.
     phase_s, phase_sigma_s : float
         Estimate of local - reference at the reading's time.
     frequency, frequency_sigma : float

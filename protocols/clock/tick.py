@@ -81,7 +81,7 @@ def tick(
     residual_s, sigma_s : float
         Reading less prediction and the standard deviation of that; 0 without a reading.
     placement_s : float
-        By how much the local 1PPS is to be moved now; nearly always 0.
+        By how much the local 1PPS is to be moved now, positive earlier; nearly always 0.
     """
     mean = 0.5 * (memory.warmth + warmth)
     memory.warmth = warmth

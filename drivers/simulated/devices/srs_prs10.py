@@ -7,13 +7,14 @@ more than 1024 ns off are bad. Its gains follow from the time constant there:
 an integrator of 65536 s makes an approach of 8095 s, the root of 1000 times
 that, at a stability factor of 1. The unit steers only when somebody talks to
 it, then for all seconds since. Warm-up shows in the status, not in the
-oscillator. How long it takes is assumed, and what ``TT?`` says without input.
+oscillator. How long it takes is assumed, and what ``TT?`` says without input; so
+is what the crystal does while it has lost the resonance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
+from math import inf, isnan, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
@@ -78,6 +79,12 @@ class PRS10Device(LineDevice):
         Time to lock after power-on.
     case_c : float
         Temperature of the case in a room of 23 degrees Celsius.
+    steering : int
+        Steering that it was left with, in parts in 1e12.
+    unlocks_at_s, unlocked_for_s : float
+        When it loses the rubidium's resonance, bench time, and for how long; by default never.
+    unlocked_offset : float
+        Fractional frequency by which the crystal is off meanwhile.
     """
 
     connectors = ("serial",)
@@ -90,6 +97,10 @@ class PRS10Device(LineDevice):
         "warm": True,
         "warm_up_s": 360.0,
         "case_c": 45.0,
+        "steering": 0,
+        "unlocks_at_s": inf,
+        "unlocked_for_s": 60.0,
+        "unlocked_offset": 0.0,
     }
 
     def __init__(
@@ -100,6 +111,9 @@ class PRS10Device(LineDevice):
         self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._values = {"LM": 1, "PL": 1, "PT": 8, "PF": 2}
         self._steering = Steering(self.terminals.get("oscillator"), 1e-12)
+        self._steering.set(self.t_ns, self.settings["steering"])
+        self._lost_ns = self.settings["unlocks_at_s"] * 1e9
+        self._found_ns = self._lost_ns + self.settings["unlocked_for_s"] * 1e9
         self._integrator = 0.0
         pulses = self.terminals.get("pps_output")
         self._delay_s = 0.0 if pulses is None else float(pulses.late_s(self.t_ns))
@@ -214,7 +228,8 @@ class PRS10Device(LineDevice):
         """Answer when the last 1PPS input came, in ns after the output; -1 for never."""
         if "pps_input" not in self.terminals:
             return "-1"
-        return str(round(self._tag_s(self.t_ns // _SECOND_NS * _SECOND_NS) * 1e9) % _SECOND_NS)
+        tag_s = self._tag_s(self.t_ns // _SECOND_NS * _SECOND_NS)
+        return "-1" if isnan(tag_s) else str(round(tag_s * 1e9) % _SECOND_NS)
 
     def advance(self, t_ns: int) -> None:
         """Let the lock to 1PPS work through the seconds since the last time."""
@@ -223,11 +238,18 @@ class PRS10Device(LineDevice):
             for second in range(first, t_ns // _SECOND_NS + 1):
                 if self._warm(second * _SECOND_NS):
                     self._pulse(second * _SECOND_NS)
+        offset = self.settings["unlocked_offset"]
+        if self._seen_ns < self._lost_ns <= t_ns:
+            self._steering.disturb(round(self._lost_ns), offset)
+        if self._seen_ns < self._found_ns <= t_ns:
+            self._steering.disturb(round(self._found_ns), 0.0)
         self._seen_ns = max(t_ns, self._seen_ns)
         self._latch()
 
     def _pulse(self, t_ns: int) -> None:
         tag_s = self._tag_s(t_ns)
+        if isnan(tag_s):  # no pulse arrives
+            return
         if self._good < _GOOD_BEFORE_LOCK:
             if self._good == 0:
                 self._reference_tag_s = tag_s
@@ -262,7 +284,7 @@ class PRS10Device(LineDevice):
     # ---- state -------------------------------------------------------------------
 
     def _warm(self, t_ns: int) -> bool:
-        return t_ns >= self._locked_from_ns
+        return t_ns >= self._locked_from_ns and not self._lost_ns <= t_ns < self._found_ns
 
     def _pll_active(self) -> bool:
         return bool(self._values["PL"]) and self._good >= _GOOD_BEFORE_LOCK

@@ -30,6 +30,7 @@ class Steering:
         self._steer = oscillator.steer if isinstance(oscillator, _Steerable) else None
         self._step = step
         self._latched = 0
+        self._besides = 0.0
         self.steps = 0
 
     @property
@@ -46,8 +47,17 @@ class Steering:
         """Steer by so many steps from `t_ns` on."""
         if steps != self.steps:
             self.steps = steps
-            if self._steer is not None:
-                self._steer(t_ns, (self._latched + steps) * self._step)
+            self._act(t_ns)
+
+    def disturb(self, t_ns: int, fractional: float) -> None:
+        """Let the oscillator be off by so much besides, from `t_ns` on."""
+        if fractional != self._besides:
+            self._besides = fractional
+            self._act(t_ns)
+
+    def _act(self, t_ns: int) -> None:
+        if self._steer is not None:
+            self._steer(t_ns, (self._latched + self.steps) * self._step + self._besides)
 
     def latch(self) -> None:
         """Count from the present frequency on: it stays, the steering is 0."""

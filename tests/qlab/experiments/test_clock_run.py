@@ -1,0 +1,241 @@
+"""Clocks disciplined on the simulated bench: the run, its record, its refusals."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from clock_runs import START_TAI_NS, TEXT, bench_text, run_clock, run_text
+
+from protocols.clock.steering_log import free_running
+from qlab.context import SilentProgress
+from qlab.errors import StationError, UsageError
+from qlab.plots import plot_run
+from qlab.replay import reanalyse_run, replay_run
+from qlab.runfile.reader import RunFile
+from qlab.runfile.schema import RunStatus
+from qlab.runner import run_experiment
+from qlab.station import parse_station
+
+OFF = 'local = { preset = "fs725", offset = 2e-11 }'
+
+
+@pytest.fixture(scope="module")
+def warm_start(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clock") / "run.h5"
+    return run_clock(path, 900.0, seed=2, swaps=[('local = { preset = "fs725" }', OFF)])
+
+
+def test_locks_within_ten_minutes_and_truly(warm_start):
+    [site] = warm_start.results["sites"]
+    assert warm_start.outcome.status is RunStatus.COMPLETE
+    assert site["first_lock_s"] < 600.0
+    assert (site["state"], site["missing"], site["outliers"]) == ("locked", 0, 0)
+    locked = warm_start.locked()
+    assert np.count_nonzero(locked) > 300
+    assert np.all(warm_start.truly()[locked])
+    assert site["locked_share"] == pytest.approx(np.mean(locked))
+    assert [change["state"] for change in site["changes"]] == ["acquiring", "locked"]
+
+
+def test_the_bound_holds(warm_start):
+    """Half a minute after the lock all readings are bounded: at 95 % each, 20 % may be outside."""
+    locked = warm_start.locked()
+    phase_s = warm_start.phase_s(warm_start.times_ns())[locked]
+    inside = np.abs(phase_s) <= warm_start.logs[0]["bound_95"][locked]
+    assert np.mean(inside) > 0.8
+
+
+def test_steering_finds_the_offset_and_never_jumps(warm_start):
+    log = warm_start.logs[0]
+    assert np.mean(log["setting"][-200:]) * 1e-12 == pytest.approx(-2e-11, abs=5e-12)
+    assert np.max(np.abs(np.diff(warm_start.steering()))) <= 1e-9 * (1 + 1e-9)
+
+
+def test_the_free_clock_comes_from_the_log(warm_start):
+    """Steering and readings give the clock left alone: the plant's, within a reading's noise."""
+    log = warm_start.logs[0]
+    acts, first = log["acts_ns"], np.concatenate(([True], np.diff(log["acts_ns"]) > 0))
+    free = free_running(log["t_tai_ns"], log["x"], acts[first], log["setting"][first], 1e-12)
+    times_ns = warm_start.times_ns()
+    truth = warm_start.plant.truth(times_ns)
+    left_alone = truth.free_s - truth.delivered_s
+    error = (free - left_alone) - np.mean(free - left_alone)
+    assert np.std(error) < 1.3 * 100e-12  # 100 ps of noise; 900 readings
+    assert np.ptp(left_alone) > 10e-9
+
+
+def test_the_replay_matches_and_the_data_tell_the_same(warm_start):
+    assert replay_run(warm_start.path).matched
+    again = reanalyse_run(warm_start.path)
+    told = {k: v for k, v in warm_start.results.items() if k not in ("safe_state", "close_error")}
+    assert json.dumps(again, sort_keys=True) == json.dumps(told, sort_keys=True)
+
+
+def test_the_steering_stays(warm_start):
+    assert warm_start.results["safe_state"] == []
+    log = warm_start.logs[0]
+    assert warm_start.steering()[-1] == log["setting"][-1] * 1e-12
+
+
+def test_the_picture(warm_start, tmp_path):
+    plot_run(warm_start.path, tmp_path / "run.png")
+    assert (tmp_path / "run.png").stat().st_size > 10_000
+
+
+def test_a_far_pulse_is_placed_once(tmp_path):
+    late = ('local = { preset = "fs725" }', 'local = { preset = "fs725" }\npulses_late_s = 0.3')
+    run = run_clock(tmp_path / "run.h5", 300.0, swaps=[late])
+    log = run.logs[0]
+    assert np.count_nonzero(log["placement"]) == 1
+    assert any("the pulse was placed" in note for note in run.notes)
+    assert run.results["sites"][0]["state"] == "locked"
+    assert np.all(run.truly()[run.locked()])
+    assert replay_run(run.path).matched
+
+
+def two_sites():
+    """Return the packaged station with its second site put in."""
+    head, marker, second = TEXT.partition("# ---- A second site")
+    lines = (marker + second).splitlines()[1:]
+    text = head + "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+    site = '\n[[clock.sites]]\nclock = "sa45s"\nreading_s = 1e-9\ncontroller = "lqg"\n'
+    site += "gains = [0.05, 1.0, 0.5]\n[[clock.sites.delays]]\nitem = 'fibre'\n"
+    site += "way = 'reference'\nvalue_s = 58.7606e-6\nuncertainty_s = 1e-9\n"
+    site += "date = '2026-11-01'\nconnector = 'to counter2 input 2'\n"
+    changes = [
+        ('local = ["rubidium"]', 'local = ["rubidium", "chip_scale"]'),
+        ('counter = ["counter"]', 'counter = ["counter", "counter2"]'),
+        (
+            'reference_clock = "5071a-hp"',
+            f'reference_clock = "5071a-hp"\nstart_tai_ns = {START_TAI_NS}',
+        ),
+        ("# ---- The simulated bench:", f"{site}\n# ---- The simulated bench:"),
+    ]
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def test_two_sites(tmp_path):
+    run = run_text(tmp_path / "run.h5", two_sites(), 400.0)
+    assert run.outcome.error is None
+    assert [site["clock"] for site in run.results["sites"]] == ["fs725", "sa45s"]
+    for number in (0, 1):
+        locked = run.locked(number)
+        assert locked[-1]
+        assert np.all(run.truly(number)[locked])
+    assert run.logs[0].size == run.logs[1].size
+    assert replay_run(run.path).matched
+    plot_run(run.path, tmp_path / "run.png")
+
+
+class Stopping(SilentProgress):
+    """Presses Ctrl-C after so many readings."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def step(self, note=""):
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("duration_s", [0.0, 900.0])
+def test_ctrl_c_leaves_the_steering_and_the_next_run_goes_on(tmp_path, duration_s):
+    swaps = [('local = { preset = "fs725" }', OFF)]
+    run = run_clock(tmp_path / "one.h5", duration_s, progress=Stopping(250), swaps=swaps)
+    asked = duration_s == 0.0  # then it is how such a run ends
+    assert run.outcome.status is (RunStatus.COMPLETE if asked else RunStatus.ABORTED)
+    assert run.results.get("stopped") == ("SIGINT" if asked else None)
+    log = run.logs[0]
+    assert log.size == 250
+    left = int(log["setting"][-1])
+    assert run.steering()[-1] == left * 1e-12
+    assert left * 1e-12 == pytest.approx(-2e-11, abs=1e-11)
+    assert replay_run(run.path).matched
+    rubidium = "[simulation.devices.rubidium]"
+    swaps.append((rubidium, f"{rubidium}\nsteering = {left}"))
+    again = run_clock(tmp_path / "two.h5", 100.0, swaps=swaps)
+    assert any(f"steering goes on from {left * 1e-12:+.4e}" in note for note in again.notes)
+    assert abs(int(again.logs[0]["setting"][0]) - left) < 5
+    assert np.all(np.abs(again.steering()[1:]) < 5e-10)
+    assert again.results["sites"][0]["state"] == "locked"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_killed_the_last_steering_is_on_record(tmp_path):
+    (tmp_path / "station.toml").write_text(bench_text())
+    hook = "import os, qlab.experiments.clock.experiment as e, sys\n"
+    hook += "step = e.Site.flush\nn = 0\n"
+    hook += "def flush(self):\n    global n\n    step(self)\n    n += 1\n"
+    hook += "    if n == 40:\n        os.kill(os.getpid(), 9)\n"
+    hook += "e.Site.flush = flush\nfrom qlab.cli import main\nsys.exit(main())\n"
+    done = subprocess.run(
+        [sys.executable, "-c", hook, "run", "clock", "--station", "station.toml", "-o", "run.h5",
+         "--seed", "1", "--duration", "5000"],
+        check=False, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == -9, done.stderr
+    with RunFile.open(tmp_path / "run.h5") as found:
+        rows = found.rows("data/site0/log")
+        log = found.read("data/site0/log", 0, rows)
+        commanded = [
+            int(r.data[2:]) for r in found.records()
+            if r.kind.name == "WRITE" and r.data[:2] == b"SF" and r.data[2:3] != b"?"
+        ]  # fmt: skip
+    assert commanded
+    assert not rows or log["setting"][-1] in commanded
+    assert replay_run(tmp_path / "run.h5").matched
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('counter = ["counter"]', "", "nothing plays the role 'counter'"),
+        ('local = ["rubidium"]', 'local = "rubidium"', "must be a list of 1"),
+        ('local = ["rubidium"]', 'local = ["rubidium", "rubidium"]', "list of 1|twice"),
+        ('clock = "fs725"', 'clock = "sundial"', "sundial"),
+        ('reference_clock = "5071a-hp"', 'reference_clock = "moon"', "moon"),
+        ("reading_s = 100e-12", "reading_ps = 100", "reading_ps"),
+        ("reading_s = 100e-12", "reading_s = -1.0", "reading_s"),
+        ('controller = "lqg"', 'controller = "bang"', "bang|lqg"),
+        ("gains = [0.209, 1.06, 0.999]", "gains = [0.2]", "gains"),
+        ('date = "2026-11-01"', 'date = "yesterday"', "yesterday"),
+        ('way = "reference"', 'way = "home"', "home"),
+        ('local = ["rubidium"]', 'local = ["counter"]', "'counter' is no steerable clock"),
+        ('driver = "keysight-53230a"', 'driver = "microchip-5071a"', "counter"),
+    ],
+)
+def test_stations_that_cannot_run_it(tmp_path, old, new, said):
+    assert TEXT.count(old) >= 1
+    with pytest.raises(StationError, match=said):
+        run_experiment(
+            "clock", parse_station(TEXT.replace(old, new), "clock.toml"), tmp_path / "run.h5"
+        )
+    assert not (tmp_path / "run.h5").exists()
+
+
+def test_too_short(tmp_path):
+    with pytest.raises(UsageError, match="two readings"):
+        run_clock(tmp_path / "run.h5", 1.0)
+
+
+def test_from_the_command_line(tmp_path):
+    command = [sys.executable, "-m", "qlab", "run", "clock", "--seed", "5", "--duration", "60"]
+
+    def qlab(*arguments):
+        return subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    done = qlab(*command, "-o", "run.h5", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["schema"] == "qlab.run.clock/1"
+    assert found["sites"][0]["state"] == "locked"
+    shown = qlab(*command, "-o", "other.h5")
+    assert "locked: the phase has stayed within the limit" in shown.stdout
+    assert "95 % bound" in shown.stdout
