@@ -26,7 +26,7 @@ _LINES_OF_HEAD = 200
 _MOST_HEADER_LINES = 1000
 _STARTS = tuple(bytes([sign]) for sign in b"0123456789+-.")
 _LONGEST_SHOWN = 1 << 12
-_MOST_LINES = 1 << 16
+_MOST_LINES, _FEW_LINES = 1 << 16, 16
 # More fields than these in the first line are a list: if lines are alike, or are not.
 _MOST_COLUMNS, _FEW_COLUMNS = 64, 8
 _TAU = re.compile(rb"\btau(?:0)?\b\s*[:=]?\s*([-+.\deEdD]+)", re.IGNORECASE)
@@ -146,7 +146,7 @@ class Columns:
         UsageError
             A line lacks the column, or has something else than a number there.
         """
-        line, pass_until = 1, self.head.lines_to_pass + 1
+        line, pass_until, most = 1, self.head.lines_to_pass + 1, _MOST_LINES
         for text in blocks_of_lines(
             self.head.path, split=self.head.separator if self.head.is_list else b""
         ):
@@ -158,14 +158,17 @@ class Columns:
                     line += 1
                     continue
                 values, times, stop = parse_lines(
-                    data, at, ord(self.head.separator), (self.column, self.times), _MOST_LINES
+                    data, at, ord(self.head.separator), (self.column, self.times), most
                 )
                 if values.size:
                     values[np.abs(values) >= _SCPI_NOTHING] = math.nan
                     yield values, times, line
                     line += values.size
                 at = stop
-                if at < len(text) and values.size < _MOST_LINES:
+                if values.size == most:
+                    most = min(4 * most, _MOST_LINES)
+                elif at < len(text):
+                    most = _FEW_LINES  # where one line is odd, the next may be
                     end = text.find(b"\n", at)
                     row = self._row(text[at:] if end < 0 else text[at:end], line, cut=end < 0)
                     if row is not None:
