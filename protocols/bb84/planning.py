@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from protocols.authentication.polynomial import tag_bits
 from protocols.bb84.agreement import Agreement
+from protocols.bb84.channel import Channel, blocked_slots, response
 from protocols.bb84.finite_key import (
     Counts,
     Detectors,
@@ -20,88 +20,20 @@ from protocols.bb84.finite_key import (
     choose_proof,
     least_bounds,
 )
+from protocols.bb84.prediction.response import coherent, mixture
 from protocols.errors import InsecureError, ParameterError
 
 __all__ = [
-    "Channel",
     "expected_counts",
-    "live_fraction",
     "plan_length",
     "plan_measurement",
 ]
 
 
-@dataclass(frozen=True)
-class Channel:
-    """Everything between Alice's output and Bob's clicks.
-
-    Attributes
-    ----------
-    transmittance : float
-        Probability that a photon at Alice's output gives a click within the window:
-        fibre, receiver and detector efficiency together.
-    misalignment : float
-        Probability that such a click is at the wrong detector when bases agree.
-    dark_probability : float
-        Of a dark count within one window of one detector.
-    afterpulse_probability : float
-        That a click is followed by an afterpulse of its detector, at any time.
-    period_s, window_s, dead_time_s, jitter_s : float
-        Slot period, window, dead time and standard deviation of a click's time.
-    """
-
-    transmittance: float
-    misalignment: float
-    dark_probability: float
-    afterpulse_probability: float
-    period_s: float
-    window_s: float
-    dead_time_s: float
-    jitter_s: float
-
-    def __post_init__(self) -> None:
-        rates = (
-            self.transmittance,
-            self.misalignment,
-            self.dark_probability,
-            self.afterpulse_probability,
-        )
-        if not all(0 <= rate <= 1 for rate in rates):
-            raise ParameterError("transmittance and probabilities lie from 0 to 1")
-        if not (0 < self.window_s <= self.period_s and min(self.dead_time_s, self.jitter_s) >= 0):
-            raise ParameterError("the window lies within the period, and times are not negative")
-
-
-def live_fraction(click_probability: float, channel: Channel) -> float:
-    """Return how often a detector had no click during the dead time before a slot.
-
-    A detector that is blind for the dead time after each of its clicks is alive for
-    1 / (1 + p·b) of the slots, with p its click probability when alive and b the mean
-    number of slots blocked by a click: the slots at a distance below the dead time, with
-    both clicks' jitter.
-    """
-    spread = channel.jitter_s * math.sqrt(2)
-    last = math.ceil((channel.dead_time_s + 8 * spread) / channel.period_s)
-    blocked = 0.0
-    for k in range(1, last + 1):
-        gap = channel.dead_time_s - k * channel.period_s
-        if spread > 0:
-            blocked += (1 + math.erf(gap / spread / math.sqrt(2))) / 2
-        else:
-            blocked += gap > 0
-    return 1 / (1 + click_probability * blocked)
-
-
 def expected_counts(
     source: Source, p_z: tuple[Fraction, Fraction], slots: int, channel: Channel
 ) -> Counts:
-    """Return the expected counts of a block of `slots`, in closed form.
-
-    With bases equal, an intensity k fires the right detector with probability
-    1 − (1 − noise)·exp(−k·eta·(1 − e)) and the wrong one with 1 − (1 − noise)·exp(−k·eta·e);
-    one that fires alone decides the bit, both give a random bit. Noise is dark counts and
-    afterpulses, the latter spread evenly over time. Detections count only when neither
-    detector clicked within the dead time before.
+    """Return the expected counts of a block of `slots`, by `protocols.bb84.channel.response`.
 
     Parameters
     ----------
@@ -111,28 +43,15 @@ def expected_counts(
     slots : int
     channel : Channel
     """
-    eta, e = channel.transmittance, channel.misalignment
-    share = channel.window_s / channel.period_s
-
-    def fires(mean: float, noise: float) -> float:
-        return 1 - (1 - noise) * math.exp(-mean)
-
-    noise, alive, singles = channel.dark_probability, 1.0, 0.0
-    for _ in range(20):  # afterpulses follow clicks, which include afterpulses
-        singles = sum(
-            float(p) * fires(mu * eta / 2, noise)
-            for mu, p in zip(source.nominal, source.probabilities, strict=True)
-        )
-        alive = live_fraction(singles, channel)
-        noise = channel.dark_probability + channel.afterpulse_probability * singles * alive * share
-    gains, errors = [], []
-    for mu, p in zip(source.nominal, source.probabilities, strict=True):
-        right, wrong = fires(mu * eta * (1 - e), noise), fires(mu * eta * e, noise)
-        weight = slots * float(p) * alive**2
-        gains.append(weight * (right + wrong - right * wrong))
-        errors.append(weight * (wrong - right * wrong / 2))
+    lights = [coherent(mu) for mu in source.nominal]
+    probabilities = [float(p) for p in source.probabilities]
+    answer = response(channel, mixture(lights, probabilities), blocked_slots(channel))
+    found = [answer.to(light) for light in lights]
+    gains, errors = (
+        [slots * p * each[which] for p, each in zip(probabilities, found, strict=True)]
+        for which in (0, 1)
+    )
     alice, bob = map(float, p_z)
-
     z, x = alice * bob, (1 - alice) * (1 - bob)
     return Counts(
         n_z=_scaled(gains, z), n_x=_scaled(gains, x), m_z=_scaled(errors, z), m_x=_scaled(errors, x)

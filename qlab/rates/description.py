@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path as FilePath
 from typing import Any
@@ -24,6 +24,7 @@ from protocols.bb84.prediction.senders import (
 from protocols.bb84.settings import dyadic
 from qlab.errors import StationError, UsageError
 from qlab.experiments.bb84.options import Bb84Options
+from qlab.experiments.bb84.plan import described_link
 from qlab.station import StationFile, read_table, setting
 from qlab.station.source import Source, near_miss, parse_toml
 from qlab.station.tables import read_dataclass
@@ -325,18 +326,7 @@ def station_document(station: StationFile) -> tuple[Document, Source]:
     strong = dyadic(options.probabilities[0])
     document = {
         "title": station.name,
-        "link": {
-            "model": "detectors",
-            "detector_efficiency": options.detector_efficiency,
-            "misalignment": options.expected_qber,
-            "dark_rate_hz": options.dark_rate_hz,
-            "window_s": options.window_s,
-            "receiver_loss_db": options.receiver_loss_db,
-            "afterpulse_probability": options.afterpulse_probability,
-            "dead_time_s": options.dead_time_s,
-            "detector_jitter_s": options.detector_jitter_s,
-            "slot_rate_hz": options.slot_rate_hz,
-        },
+        "link": {"model": "detectors", **asdict(described_link(options))},
         "protocol": {"name": "one-decoy"},
         "settings": {
             "intensities": list(options.intensities),

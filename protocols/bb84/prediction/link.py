@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from protocols.bb84.planning import Channel, live_fraction
+from protocols.bb84.channel import Channel, blocked_slots, noise_and_life, response
 from protocols.bb84.prediction.response import Light, Response
 from protocols.errors import ParameterError
 
@@ -136,7 +136,7 @@ class YieldLink:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorLink:
-    """A link with two detectors, in the model of `protocols.bb84.planning`.
+    """A link with two detectors, in the model of `protocols.bb84.channel`.
 
     Attributes
     ----------
@@ -202,43 +202,17 @@ class DetectorLink:
 
     @cached_property
     def _blocked(self) -> float:
-        """Slots that a click blocks, on average."""
-        return 1 / live_fraction(1.0, self.channel(0.0)) - 1
-
-    def _noise(self, channel: Channel, light: Light) -> tuple[float, float]:
-        """Return one detector's clicks without light per slot, and how often it is alive."""
-        share = channel.afterpulse_probability * channel.window_s / channel.period_s
-        unseen = light(1 - channel.transmittance / 2)  # equal or not, the bases share alike
-        noise, alive = channel.dark_probability, 1.0
-        for _ in range(20):  # afterpulses follow clicks, which include afterpulses
-            clicks = 1 - (1 - noise) * unseen
-            alive = 1 / (1 + clicks * self._blocked)
-            before, noise = noise, channel.dark_probability + share * clicks * alive
-            if abs(noise - before) <= 1e-15 * noise:
-                break
-        return noise, alive
+        return blocked_slots(self.channel(0.0))
 
     def arm(self, loss_db: float, light: Light) -> Arm:
         """Return the receiver behind a loss, when all pulses together are `light`."""
         channel = self.channel(loss_db)
-        noise, alive = self._noise(channel, light)
+        noise, alive = noise_and_life(channel, light, self._blocked)
         return Arm(channel.transmittance, 1 - (1 - noise) ** 2, alive**2, 0.0)
 
     def response(self, loss_db: float, light: Light) -> Response:
         """Return the answer to one pulse, when all pulses together are `light`."""
-        channel = self.channel(loss_db)
-        eta, e = channel.transmittance, self.misalignment
-        noise, alive = self._noise(channel, light)
-        seen, dark = alive**2, 1 - noise
-        return Response(
-            gain=((seen, 1.0), (-seen * dark**2, 1 - eta)),
-            error=(
-                (seen / 2, 1.0),
-                (seen / 2 * dark, 1 - eta * (1 - e)),
-                (-seen / 2 * dark, 1 - eta * e),
-                (-seen / 2 * dark**2, 1 - eta),
-            ),
-        )
+        return response(self.channel(loss_db), light, self._blocked)
 
 
 def _check(link: YieldLink | DetectorLink, probabilities: tuple[str, ...]) -> None:

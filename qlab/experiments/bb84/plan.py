@@ -6,14 +6,30 @@ import math
 
 from protocols.bb84.distillation import Setup
 from protocols.bb84.finite_key import Security, Source
-from protocols.bb84.planning import Channel, expected_counts, plan_length, plan_measurement
+from protocols.bb84.planning import expected_counts, plan_length, plan_measurement
+from protocols.bb84.prediction.link import DetectorLink
 from protocols.bb84.settings import dyadic
 from protocols.errors import InsecureError
 from protocols.reconciliation import choice
 from protocols.reconciliation.interface import Estimate
 from qlab.experiments.bb84.options import Bb84Options
 
-__all__ = ["agreed_plan"]
+__all__ = ["agreed_plan", "described_link"]
+
+
+def described_link(options: Bb84Options) -> DetectorLink:
+    """Return the link that a run is planned by, but for the loss between the stations."""
+    return DetectorLink(
+        detector_efficiency=options.detector_efficiency,
+        misalignment=options.expected_qber,
+        dark_rate_hz=options.dark_rate_hz,
+        window_s=options.window_s,
+        receiver_loss_db=options.receiver_loss_db,
+        afterpulse_probability=options.afterpulse_probability,
+        dead_time_s=options.dead_time_s,
+        detector_jitter_s=options.detector_jitter_s,
+        slot_rate_hz=options.slot_rate_hz,
+    )
 
 
 def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
@@ -25,17 +41,7 @@ def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
     p1 = dyadic(options.probabilities[0])
     source = Source((options.intensities[0], options.intensities[1]), (p1, 1 - p1))
     security = Security(options.eps_sec, options.eps_cor)
-    loss_db = options.link_loss_db + options.receiver_loss_db
-    channel = Channel(
-        transmittance=options.detector_efficiency * 10.0 ** (-loss_db / 10.0),
-        misalignment=options.expected_qber,
-        dark_probability=options.dark_rate_hz * options.window_s,
-        afterpulse_probability=options.afterpulse_probability,
-        period_s=1.0 / options.slot_rate_hz,
-        window_s=options.window_s,
-        dead_time_s=options.dead_time_s,
-        jitter_s=options.detector_jitter_s,
-    )
+    channel = described_link(options).channel(options.link_loss_db)
     p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
     slots = options.slots * options.pattern_repeats
     expected = expected_counts(source, p_z, slots, channel)

@@ -6,9 +6,10 @@ import numpy as np
 from protocols.authentication.wegman_carter import Authenticator
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
+from protocols.bb84.channel import Channel
 from protocols.bb84.distillation import PhaseRandomisation, Setup
 from protocols.bb84.finite_key import Security, Source
-from protocols.bb84.planning import Channel, expected_counts, plan_length
+from protocols.bb84.planning import expected_counts, plan_length
 from protocols.bb84.settings import (
     alice_entropy_bytes,
     alice_settings,

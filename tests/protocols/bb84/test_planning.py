@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.bb84.agreement import Agreement, check_acceptance, check_sizes
+from protocols.bb84.channel import Channel, live_fraction
 from protocols.bb84.finite_key import (
     PROTOCOLS,
     Analysis,
@@ -21,13 +22,7 @@ from protocols.bb84.finite_key import (
     analyse,
     binary_entropy,
 )
-from protocols.bb84.planning import (
-    Channel,
-    expected_counts,
-    live_fraction,
-    plan_length,
-    plan_measurement,
-)
+from protocols.bb84.planning import expected_counts, plan_length, plan_measurement
 from protocols.bb84.settings import dyadic
 from protocols.errors import InsecureError, ParameterError
 
