@@ -68,13 +68,15 @@ class CounterLog:
         self._drivers = {
             name: driver_class(station.instruments[name].driver) for name in self._counters
         }
-        if self.options.quantity == "interval":
-            for name, driver in self._drivers.items():
-                if not hasattr(driver, "begin_interval"):
-                    raise UsageError(
-                        f"{name} cannot measure one interval after another",
-                        remedy="choose another counter, or quantity = 'frequency'",
-                    )
+        can, other = ("begin_interval",), "frequency"
+        if self.options.quantity == "frequency":
+            can, other = ("start_gates", "frequency_hz"), "interval"
+        for name, driver in self._drivers.items():
+            if not any(hasattr(driver, method) for method in can):
+                raise UsageError(
+                    f"{name} cannot log {self.options.quantity} readings",
+                    remedy=f"choose another counter, or quantity = {other!r}",
+                )
         self._has_reference = isinstance(station.roles.get("reference"), str)
 
     @property

@@ -29,7 +29,7 @@ from qlab.runner import run_experiment
 from qlab.station import Station, parse_station
 
 TEXT = (resources.files("qlab.stations") / "clock.toml").read_text(encoding="utf-8")
-LAST_SITE = "temperature = { mean_c"
+OWN = 'driver = "keysight-53230a"\naddress = "USB0::0x0957::0x1907::MY50001484::INSTR"'
 
 
 def station(*changes):
@@ -230,7 +230,12 @@ def test_a_paced_log_reads_one_frequency_at_a_time(tmp_path):
     ("changes", "overrides", "error", "words"),
     [
         ([('counter = ["counter"]\n', "")], {}, StationError, "role 'counter'"),
-        ([('counter = ["counter"]', 'counter = ["rubidium"]')], {}, UsageError, "one interval"),
+        (
+            [('counter = ["counter"]', 'counter = ["rubidium"]')],
+            {},
+            UsageError,
+            "cannot log interval",
+        ),
         (
             [('counter = ["counter"]', 'counter = ["counter", "counter"]')],
             {},
@@ -244,6 +249,39 @@ def test_a_paced_log_reads_one_frequency_at_a_time(tmp_path):
 def test_what_cannot_be_logged(tmp_path, changes, overrides, error, words):
     with pytest.raises(error, match=words):
         run(tmp_path / "run.h5", station(*changes), **overrides)
+
+
+@pytest.mark.parametrize(
+    ("driver", "address", "readings_at_least"),
+    [("srs-sr620", "GPIB0::16::INSTR", 20), ("tapr-ticc", "ASRL9::INSTR", 17)],
+)
+def test_other_counters_measure_intervals_too(tmp_path, driver, address, readings_at_least):
+    old = f"{OWN}\n\n# ---- What"
+    new = f'driver = "{driver}"\naddress = "{address}"\n\n# ---- What'
+    file = station((old, new), ("interval_noise_ps = 100.0\n", ""))
+    outcome = run(tmp_path / "run.h5", file, 20.0)
+    assert outcome.error is None
+    values, _, _ = readings(tmp_path / "run.h5")
+    assert readings_at_least <= values.size <= 20
+    assert np.abs(values - 244.84e-6).max() < 1e-8
+    assert replay_run(tmp_path / "run.h5").matched
+    with pytest.raises(UsageError, match="cannot log frequency"):
+        ticc = station((old, new.replace(driver, "tapr-ticc")))
+        run(tmp_path / "other.h5", ticc, quantity="frequency")
+
+
+def test_back_to_back_gates_of_another_counter(tmp_path):
+    old = f"{OWN}\n\n# ---- What"
+    new = 'driver = "pendulum-cnt91"\naddress = "GPIB0::10::INSTR"\n\n# ---- What'
+    file = station((old, new), ("interval_noise_ps = 100.0\n", ""), *FAST)
+    outcome = run(tmp_path / "run.h5", file, 60.0, quantity="frequency", level_v=math.inf)
+    assert outcome.error is None
+    values, _, flags = readings(tmp_path / "run.h5")
+    assert values.size >= 57
+    assert np.abs(values).max() < 1e-9
+    assert not flags.any()
+    with RunFile.open(tmp_path / "run.h5") as found:
+        assert found.attributes("data/counter/reading")["estimator"] == "pi"
 
 
 def test_another_frequency_than_expected_is_told(tmp_path):
