@@ -322,3 +322,19 @@ def test_the_pulses_of_the_plant_are_placed():
         unit.place_pulse(0.750_244)
     assert pulses.late_s(device.time.now_ns()) == pytest.approx(244e-6, abs=1e-15)
     assert pulses.late_s(0) == 0.25
+
+
+def test_a_1pps_that_vanishes_leaves_the_steering_as_it_is():
+    class Vanishing(Steered):
+        def phase_s(self, t_ns):
+            return super().phase_s(t_ns) if t_ns < 600 * 10**9 else float("nan")
+
+    device = rubidium(Steered(offset=300e-12), Vanishing())
+    with joined(PRS10, device, SERIAL) as unit:
+        unit.pll_time_constant = 0
+        wait_until(device, 600)
+        before = unit.steering
+        wait_until(device, 900)
+        assert unit.steering == before != 0.0
+        with pytest.raises(UnexpectedReplyError, match="is there a 1PPS input"):
+            _ = unit.time_tag_s
