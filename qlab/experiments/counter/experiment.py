@@ -68,9 +68,9 @@ class CounterLog:
         self._drivers = {
             name: driver_class(station.instruments[name].driver) for name in self._counters
         }
-        can, other = ("begin_interval",), "frequency"
+        can, other = ["begin_interval"], "frequency"
         if self.options.quantity == "frequency":
-            can, other = ("start_gates", "frequency_hz"), "interval"
+            can, other = ["start_gates", "frequency_hz"], "interval"
         for name, driver in self._drivers.items():
             if not any(hasattr(driver, method) for method in can):
                 raise UsageError(
