@@ -25,6 +25,7 @@ MODULES = (
     "plant",
     "prediction",
     "cascade",
+    "peers",
     "ldpc",
     "hashing",
     "link",
