@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocols.clock.alarms import Alarm, Watched, alarms_after
-from protocols.clock.memory import designed, new_memory, plain, restored
+from protocols.clock.memory import designed, new_memory, one_row, plain, restored
 from protocols.clock.settings import LoopSettings
 from protocols.clock.states import Flag, Quality, Reason, State
-from protocols.clock.tick import report, tick
+from protocols.clock.tick import report, tick_and_report
 from protocols.clock.transitions import start_at
 from protocols.errors import ParameterError
 
@@ -138,7 +138,7 @@ class Loop:
 
     __slots__ = (
         "_alarms", "_design", "_half", "_memory", "_middle", "_settings", "_step_ns", "_t_ns",
-        "_warmth", "_zero_c",
+        "_told", "_warmth", "_zero_c",
     )  # fmt: skip
 
     def __init__(self, settings: LoopSettings, setting: int = 0) -> None:
@@ -147,6 +147,7 @@ class Loop:
         self._middle = 0.5 * (settings.actuator.lower + settings.actuator.upper)
         self._half = 0.5 * (settings.actuator.upper - settings.actuator.lower)
         self._design = designed(settings)
+        self._told = one_row(self._design)
         self._memory = new_memory(self._design, setting)
         self._t_ns: int | None = None
         self._zero_c = settings.temperature_c
@@ -209,7 +210,9 @@ class Loop:
         if self._t_ns is not None:
             steps = round((t_ns - self._t_ns) / self._step_ns)
         if steps < 1:
-            return self._decide(reading, _UNTIMELY, 0.0, 0.0, 0.0)
+            return self._decide(
+                reading, (_UNTIMELY, 0.0, 0.0, 0.0), report(self._memory, self._design)
+            )
         extra = 0 if steps == 1 else _GAP
         if steps > _LONGEST_STEPS:
             self._memory = new_memory(self._design, int(self._memory.setting))
@@ -227,20 +230,21 @@ class Loop:
             self._warmth = temperature_c - self._zero_c
         elif self._zero_c is not None:
             extra |= _NO_TEMPERATURE
-        flags, residual, sigma, placement = tick(
-            self._memory, self._design, steps, usable, x_s, int(reading.quality),
+        found, said = tick_and_report(
+            one_row(self._memory), self._told, steps, usable, x_s, int(reading.quality),
             self._warmth, reading.healthy, reading.confirmed, reading.accept,
         )  # fmt: skip
         self._t_ns = t_ns
-        return self._decide(reading, flags | extra, placement, residual, sigma)
+        return self._decide(reading, (found[0] | extra, *found[1:]), said)
 
     def _decide(
-        self, reading: Reading, flags: int, placement: float, residual: float, sigma: float
+        self, reading: Reading, found: tuple[int, float, float, float], said: tuple[Any, ...]
     ) -> Decision:
+        flags, residual, sigma, placement = found
         (
             mode, reason, setting, missed, steering, phase, phase_sigma, mean, mean_sigma,
             drift, drift_sigma, bound,
-        ) = report(self._memory, self._design)  # fmt: skip
+        ) = said  # fmt: skip
         t_ns, calibrated = reading.t_tai_ns, reading.calibrated_tai_ns
         watched = Watched(
             phase_s=bound,

@@ -25,6 +25,7 @@ __all__ = [
     "Record",
     "designed",
     "new_memory",
+    "one_row",
     "plain",
     "restored",
 ]
@@ -135,6 +136,15 @@ def _record(fields: list[tuple[Any, ...]], values: dict[str, Any]) -> Record:
     for name, value in values.items():
         record[name][0] = value
     return record[0]
+
+
+def one_row(record: Record) -> NDArray[Any]:
+    """Return a record as an array of one row, on the same bytes.
+
+    Compiled code takes an array ten times as fast as a record.
+    """
+    found: NDArray[Any] = record.base
+    return found.view(np.ndarray)
 
 
 def plain(memory: Record) -> dict[str, Any]:

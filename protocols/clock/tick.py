@@ -7,8 +7,10 @@ order only, and works on `memory` alone.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numba import njit
+from numpy.typing import NDArray
 
 from protocols.clock.actuator import drive, reach
 from protocols.clock.control import lqg, pi
@@ -21,7 +23,7 @@ from protocols.clock.model import DRIFT, PHASE
 from protocols.clock.states import Flag, Reason, State
 from protocols.clock.transitions import LOST_IN_A_ROW, change, restart, retreat
 
-__all__ = ["report", "steer", "tick"]
+__all__ = ["report", "steer", "tick", "tick_and_report"]
 
 _ACQUIRING, _LOCKED = int(State.ACQUIRING), int(State.LOCKED)
 _HOLDOVER, _CHECKING = int(State.HOLDOVER), int(State.CHECKING)
@@ -219,3 +221,25 @@ def report(
         memory.after, state[PHASE], math.sqrt(covariance[PHASE, PHASE]), mean, deviation,
         state[DRIFT], math.sqrt(covariance[DRIFT, DRIFT]), bound_95(memory),
     )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def tick_and_report(
+    memory: NDArray[Any],
+    design: NDArray[Any],
+    steps: int,
+    usable: bool,
+    reading_s: float,
+    quality: int,
+    warmth: float,
+    healthy: bool,
+    confirmed: bool,
+    accept: bool,
+) -> tuple[
+    tuple[int, float, float, float],
+    tuple[int, int, int, int, float, float, float, float, float, float, float, float],
+]:
+    """Return what `tick` and then `report` do, for records given by `memory.one_row`."""
+    own, told = memory[0], design[0]
+    found = tick(own, told, steps, usable, reading_s, quality, warmth, healthy, confirmed, accept)
+    return found, report(own, told)

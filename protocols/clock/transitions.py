@@ -18,9 +18,10 @@ _LOCKED, _RECOVERING = int(State.LOCKED), int(State.RECOVERING)
 _ROLLED_BACK = int(Flag.ROLLED_BACK)
 _CONSISTENT = int(Reason.REFERENCE_CONSISTENT)
 
-# A run of residuals this far off is not enough to end a lock, but enough to be forgotten
-# with it.
+# A run of residuals this far off does not end a lock, but is forgotten with it: less is
+# asked for where the readings themselves are why it ended.
 _SUSPECT_SIGMAS = 3.5
+_DOUBTFUL_SIGMAS = 4.5
 LOST_IN_A_ROW = 3
 """Readings missing or outliers in a row that end a lock."""
 _FORGIVEN_AFTER = 3600  # steps of lock, after which earlier relapses no longer count
@@ -78,7 +79,7 @@ def retreat(memory: Record, design: Record, reason: int, doubtful: int) -> int:
     More is forgotten where a longer run of residuals is suspect; the reference is then
     watched for as long, lest the same drift pass for noise again. Returns flags.
     """
-    run = run_beyond(memory, _SUSPECT_SIGMAS)
+    run = run_beyond(memory, _SUSPECT_SIGMAS if doubtful else _DOUBTFUL_SIGMAS)
     age = max(doubtful, 2 * run)
     memory.watch = 2 * run
     flags = 0

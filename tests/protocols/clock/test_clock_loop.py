@@ -133,6 +133,39 @@ def test_doubtful_quality_keeps_a_lock_but_makes_none(quality: Quality) -> None:
         assert bench.step(quality=quality).locked
 
 
+@pytest.mark.parametrize("quality", [Quality.DEGRADED, Quality.UNKNOWN])
+def test_doubtful_reading_counts_with_thrice_the_noise(quality: Quality) -> None:
+    bench = Bench()
+    good = bench.until(State.LOCKED)
+    doubtful = bench.step(quality=quality)
+    noise = doubtful.residual_sigma_s**2 - good.residual_sigma_s**2
+    assert noise == pytest.approx(8.0 * CASE.reading_s**2, rel=0.02)
+
+
+def test_every_other_reading_missing_ends_the_lock() -> None:
+    bench = Bench()
+    bench.until(State.LOCKED)
+    states = []
+    for _ in range(8):
+        bench.step(x_s=None)
+        states.append(bench.decision.state)
+        last = bench.decision
+        bench.step()
+    assert states == [State.LOCKED] * 7 + [State.HOLDOVER]
+    assert last.reason is Reason.TOO_MANY_LOST
+
+
+def test_unconfirmed_command_is_doubted() -> None:
+    """Where it would have moved the clock, the estimate allows for both."""
+    bench, twin = Bench(), Bench()
+    for _ in range(3):  # commands rise by the slew limit of 1e-10, and each acts a step later
+        bench.step()
+        twin.step()
+    sure, doubted = bench.step(x_s=None), twin.step(x_s=None, confirmed=False)
+    more = doubted.phase_sigma_s**2 - sure.phase_sigma_s**2
+    assert more == pytest.approx((1e-10) ** 2, rel=1e-6)
+
+
 def test_holdover_relocks_and_waits_longer_after_a_relapse() -> None:
     bench = Bench()
     bench.until(State.LOCKED)
