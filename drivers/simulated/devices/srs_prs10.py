@@ -121,6 +121,7 @@ class PRS10Device(LineDevice):
         self._reference_tag_s = 0.0
         self._seen_ns = self.t_ns
         self._latched = [0, 0, 0, 0, 0, 0 if self.settings["warm"] else _RESET]
+        self._condition: tuple[bool, ...] = ()
         self._latch()
 
     # ---- identity and readings ---------------------------------------------------
@@ -148,7 +149,7 @@ class PRS10Device(LineDevice):
     def status_bytes(self) -> str:
         """Answer what has happened since the last time."""
         reply = ",".join(map(str, self._latched))
-        self._latched = [0] * 6
+        self._latched, self._condition = [0] * 6, ()
         self._latch()
         return reply
 
@@ -291,18 +292,20 @@ class PRS10Device(LineDevice):
 
     def _latch(self) -> None:
         """Add what is the case now to what the next status reading shows."""
+        locking = bool(self._values["PL"])
+        active = locking and self._good >= _GOOD_BEFORE_LOCK
+        saturated = active and abs(self._steering.steps) == 2000
+        condition = (self._warm(self.t_ns), locking, active, saturated)
+        if condition == self._condition:
+            return  # all of it is latched
+        self._condition = condition
         now = [0] * 5
-        if not self._warm(self.t_ns):
+        if not condition[0]:
             now[:4] = [1 << 4, 1, 1 | 1 << 2 | 1 << 4, 1]
-        if not self._values["PL"]:
-            now[4] = 1
-        elif self._pll_active():
-            now[4] = 1 << 2
-        else:
-            now[4] = 1 << 1
+        now[4] = 1 << 2 if active else 1 << 1 if locking else 1
         if "pps_input" not in self.terminals:
             now[4] |= 1 << 7
-        if self._pll_active() and abs(self._steering.steps) == 2000:
+        if saturated:
             now[4] |= 1 << 6
         self._latched[:5] = [old | new for old, new in zip(self._latched[:5], now, strict=True)]
 
