@@ -182,6 +182,23 @@ def test_holdover_relocks_and_waits_longer_after_a_relapse() -> None:
     assert waits == [120, 240, 480]  # none of these locks lasted an hour
 
 
+def test_an_hour_of_lock_forgives_relapses() -> None:
+    bench = Bench(steps=6000)
+    bench.until(State.LOCKED)
+    waits = []
+    for _ in range(3):
+        for _ in range(5):
+            bench.step(x_s=None)
+        since = bench.k
+        bench.until(State.RECOVERING)
+        waits.append(bench.k - since)
+        bench.until(State.LOCKED)
+        if len(waits) == 1:
+            for _ in range(3600):
+                bench.step()
+    assert waits == [121, 61, 121]  # one of them to see it back
+
+
 def test_bound_grows_in_holdover() -> None:
     bench = Bench()
     bench.until(State.LOCKED)
