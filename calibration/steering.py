@@ -46,7 +46,7 @@ class SteeringGain:
     @property
     def sign(self) -> int:
         """Return 1 or -1, the direction of the steering; 0 where it cannot be told."""
-        if abs(self.gain) < 5.0 * self.standard_uncertainty:
+        if abs(self.gain) <= 5.0 * self.standard_uncertainty:
             return 0
         return 1 if self.gain > 0.0 else -1
 

@@ -82,6 +82,7 @@ def test_a_clock_that_does_not_follow_has_no_sign():
     clock = Clock(0.0)
     assert calibrate_steering(clock, clock, readings=20).sign == 0
     assert SteeringGain(1.0, 0.3, 1e-10, 80).sign == 0
+    assert SteeringGain(0.0, 0.0, 1e-10, 80).sign == 0  # readings without noise
 
 
 def test_room_and_number_are_checked_before_anything_is_steered():

@@ -23,27 +23,28 @@ _NONE = (math.nan, math.nan)
 
 def beat_pairs(
     ctx: RunContext, counters: Sequence[GapFreeCounter], options: FibreOptions
-) -> Iterator[tuple[float, float]]:
-    """Yield the frequencies of both counters for one gate after another, without end.
+) -> Iterator[list[tuple[float, float]]]:
+    """Yield the frequencies of both counters for all gates that have passed since the last time.
 
-    Between two series of gates, and where a counter missed one, nan stands for what there
-    is not, so that the number of pairs is the number of gates that have passed.
+    Each list has at least one pair, and they come without end. Between two series of gates,
+    and where a counter missed one, nan stands for what there is not, so that the number of
+    pairs is the number of gates that have passed.
     """
     begun_ns = ctx.clock.now_ns()
     passed = 0
     while True:
-        for pair in _series(ctx, counters, options):
-            yield pair
-            passed += 1
+        for pairs in _series(ctx, counters, options):
+            yield pairs
+            passed += len(pairs)
         elapsed = (ctx.clock.now_ns() - begun_ns) * 1e-9 / options.gate_s
-        for _ in range(max(1, math.floor(elapsed) - passed)):
-            yield _NONE
-            passed += 1
+        missed = max(1, math.floor(elapsed) - passed)
+        yield [_NONE] * missed
+        passed += missed
 
 
 def _series(
     ctx: RunContext, counters: Sequence[GapFreeCounter], options: FibreOptions
-) -> Iterator[tuple[float, float]]:
+) -> Iterator[list[tuple[float, float]]]:
     for counter in counters:
         counter.start_gates(options.gate_s, options.input, _SERIES)
     gate_ns = round(options.gate_s * 1e9)
@@ -67,6 +68,8 @@ def _series(
             aligned = True
             if lag:
                 ctx.note(f"the counters' series began {lag:+d} gate apart")
-        if aligned:
-            for _ in range(min(map(len, queues))):
-                yield queues[0].pop(0).frequency_hz, queues[1].pop(0).frequency_hz
+        count = min(map(len, queues))
+        if aligned and count:
+            first, second = ([gate.frequency_hz for gate in queue[:count]] for queue in queues)
+            del queues[0][:count], queues[1][:count]
+            yield list(zip(first, second, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -86,21 +85,25 @@ class Fibre:
         ctx.progress.phase("gates", gates)
         in_force_hz = shifter.frequency_hz
         try:
-            for pair in islice(beat_pairs(ctx, counters, self.options), gates):
-                reading = loop.step(*pair)
-                rows.add(pair, in_force_hz, reading)
+            for pairs in beat_pairs(ctx, counters, self.options):
+                for pair in pairs[: gates - rows.count]:
+                    reading = loop.judge(*pair, in_force_hz)
+                    rows.add(pair, in_force_hz, reading)
+                    ctx.progress.step(_note(reading, loop))
+                # The shifter was the same in all of these gates.
                 if reading.shifter_hz != in_force_hz:
                     shifter.frequency_hz = in_force_hz = reading.shifter_hz
-                ctx.progress.step(_note(reading, loop))
+                if rows.count >= gates:
+                    break
         finally:
             rows.flush()
         return judged(self.options, rows.columns(), loop.slips.sigma_hz, loop.slips.guaranteed)
 
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Go through the recorded beats again, also of a run that was stopped."""
-        loop = OpticalLink(self.options.link())
-        rows = _Rows(None, self.options)
         shifted = recorded.data("shifter")
+        loop = OpticalLink(self.options.link(), float(shifted[0]) if shifted.size else None)
+        rows = _Rows(None, self.options)
         for first, second, in_force_hz in zip(
             recorded.data("beat_1").tolist(),
             recorded.data("beat_2").tolist(),
@@ -120,6 +123,7 @@ class _Rows:
         self._options = options
         self._last: list[float] = []
         self._all: list[list[float]] = []
+        self.count = 0
 
     def add(self, pair: tuple[float, float], in_force_hz: float, reading: LinkReading) -> None:
         """Add the row of one gate."""
@@ -129,6 +133,7 @@ class _Rows:
         self.flush()
         flags = int(reading.flag) | (LOST if reading.lost else 0)
         usable = reading.deviation_hz / self._options.optical_hz
+        self.count += 1
         self._last = [*pair, in_force_hz, flags, usable]
         self._cycles = reading.cycles
 

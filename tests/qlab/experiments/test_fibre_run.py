@@ -89,6 +89,14 @@ def test_rows_of_all_data_belong_together(failing_link):
     assert np.array_equal(flags == 0, np.isfinite(deviation))
 
 
+def test_the_shifter_on_record_is_the_one_in_force(failing_link):
+    """The first eight gates tell the counters' lag: no command can come before they are over."""
+    with RunFile.open(failing_link[0]) as found:
+        shifter = found.read("data/shifter", 0, 400)
+    assert np.all(shifter[:8] == 80e6)
+    assert np.count_nonzero(np.diff(shifter[8:])) > 100
+
+
 def test_the_picture(failing_link, tmp_path):
     plot_run(failing_link[0], tmp_path / "run.png")
     assert (tmp_path / "run.png").stat().st_size > 10_000
@@ -96,15 +104,16 @@ def test_the_picture(failing_link, tmp_path):
 
 def test_the_next_run_goes_on_where_the_shifter_was_left(tmp_path):
     swaps = [
-        ("frequency_hz = 80e6", "frequency_hz = 79.9995e6"),
-        ("doppler_hz = 5.0", "doppler_hz = 500.0"),
+        ("frequency_hz = 80e6", "frequency_hz = 79.9985e6"),
+        ("doppler_hz = 5.0", "doppler_hz = 1500.0"),  # more than a reading may be off
     ]
     outcome = run(tmp_path / "run.h5", 60.0, swaps=swaps)
     assert outcome.error is None
     assert outcome.results["uptime"] == 1.0
     with RunFile.open(tmp_path / "run.h5") as found:
         shifter = found.read("data/shifter", 0, 60)
-    assert np.all(np.abs(shifter - 79.9995e6) < 200.0)
+    assert np.all(np.abs(shifter - 79.9985e6) < 200.0)
+    assert reanalyse_run(tmp_path / "run.h5")["uptime"] == 1.0
     assert outcome.results["safe_state"] == []
 
 
