@@ -216,22 +216,18 @@ class Site:
 
     def _phase(self, intervals: list[float]) -> tuple[float | None, int | None]:
         """Return local - reference, and the date of the oldest delay in it."""
-        here_s = _centred(intervals[0], self._options.period_s)
-        if self._asymmetry is None:
-            calibrated = self._correction.oldest_tai_ns
-            return (
-                (None, calibrated)
-                if math.isnan(here_s)
-                else (
-                    here_s + self._correction.value_s,
-                    calibrated,
-                )
-            )
-        try:
-            found = two_way(_centred(intervals[1], self._options.period_s), here_s, self._asymmetry)
-        except ParameterError:  # one of both is missing
-            return None, self._asymmetry.calibrated_tai_ns
-        return found.x_s + self._correction.value_s, found.calibrated_tai_ns
+        oldest_ns, period_s = self._correction.oldest_tai_ns, self._options.period_s
+        here_s = _centred(intervals[0], period_s)
+        if self._asymmetry is not None:
+            dates = (oldest_ns, self._asymmetry.calibrated_tai_ns)
+            oldest_ns = min(date for date in dates if date is not None)
+            try:
+                there_s = _centred(intervals[1], period_s)
+                here_s = two_way(there_s, here_s, self._asymmetry).x_s
+            except ParameterError:  # one of both is missing
+                here_s = math.nan
+        x_s = None if math.isnan(here_s) else here_s + self._correction.value_s
+        return x_s, oldest_ns
 
     def _steer(self, decision: Decision) -> None:
         """Command what is new, and learn whether it was obeyed."""
