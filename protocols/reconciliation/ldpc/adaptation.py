@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _LEAST = 4096
-_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.125, -0.0022), 1 << 20: (1.058, 0.0)}
+_EFFICIENCY = {16384: (1.068, 0.0118), 65536: (1.125, -0.0022), 1 << 20: (1.052, 0.0)}
 """Parities a bit to start with, so that a good part of the frames is decoded: base · h + slope."""
 _STEPS = {
     16384: (0.02, 0.02, 0.04, 0.08, 0.16),

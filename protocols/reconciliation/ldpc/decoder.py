@@ -6,7 +6,7 @@ checks side by side. Belief propagation sums over a check's bits a doubt
 φ(x) = −ln tanh(x/2) of the reliability x of each, and tells each bit φ(sum of the others)
 with the sign that makes the parity right. As in A-min* (Jones, Vallés, Smith, Villasenor,
 MILCOM 2003) only the least reliable bit has its own doubt left out of the sum; the others
-are all told the same. Doubts come from a table of 32, in units of 1/96 with a rest of
+are all told the same. Doubts come from a table of 32, in units of 1/112 with a rest of
 quarters, since a check of a low leak sums up eighty small ones; their sum stays at 255. A
 reliability of 127 stands for that or more: a message is not taken back from it, else bits of
 many checks would drift and turn over together. A frame is done as soon as the signs have the
@@ -63,7 +63,7 @@ _Places = npt.NDArray[np.uint32]
 
 _KNOWN = 127
 _UNIT = 3.5
-_SCALE = 96
+_SCALE = 112
 _FEW = 64
 """Few checks are unmet where it is not more than one of so many."""
 _FALL = 32

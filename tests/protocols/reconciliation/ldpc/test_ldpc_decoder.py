@@ -56,7 +56,7 @@ def phi(x: float) -> float:
 
 def doubt(size: int) -> int:
     """In quarters."""
-    return round(4 * min(255, 96 * phi(min(size, 31) / 3.5))) if size else 4 * 255
+    return round(4 * min(255, 112 * phi(min(size, 31) / 3.5))) if size else 4 * 255
 
 
 def trust(total: int) -> int:
@@ -65,7 +65,7 @@ def trust(total: int) -> int:
         return 0
     step = 1 if total < 31 else 4 if total < 127 else 8
     middle = total // step * step + (step - 1) / 2
-    return round(3.5 * phi(max(0.5, middle) / 96))
+    return round(3.5 * phi(max(0.5, middle) / 112))
 
 
 def plainly(
