@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from drivers.core.errors import InstrumentFaultError, UnexpectedReplyError
 from drivers.roles import GapFreeCounter, Gate
 from protocols.clock.optical import gate_lag
 from qlab.context import RunContext
@@ -18,6 +19,8 @@ _SERIES = 10_000
 _ALIGNING = 8
 #: A gate's result is asked for this share of a gate after its end.
 _LATE = 0.05
+#: After so many garbled answers, or complaints of them, in a row something is wrong for good.
+_GARBLED = 10
 _NONE = (math.nan, math.nan)
 
 
@@ -28,18 +31,33 @@ def beat_pairs(
 
     Each list has at least one pair, and they come without end. Between two series of gates,
     and where a counter missed one, nan stands for what there is not, so that the number of
-    pairs is the number of gates that have passed.
+    pairs is the number of gates that have passed. After a garbled answer nobody knows which
+    gates it told of: both series are started anew.
+
+    Raises
+    ------
+    UnexpectedReplyError, InstrumentFaultError
+        If ten attempts in a row end that way.
     """
     begun_ns = ctx.clock.now_ns()
-    passed = 0
+    passed = garbled = 0
     while True:
-        for pairs in _series(ctx, counters, options):
-            yield pairs
-            passed += len(pairs)
+        before = passed
+        try:
+            for pairs in _series(ctx, counters, options):
+                yield pairs
+                passed += len(pairs)
+                garbled = 0
+        except (UnexpectedReplyError, InstrumentFaultError) as error:
+            garbled += 1
+            if garbled >= _GARBLED:
+                raise
+            ctx.note(f"the counters' series are started anew: {error.message}")
         elapsed = (ctx.clock.now_ns() - begun_ns) * 1e-9 / options.gate_s
-        missed = max(1, math.floor(elapsed) - passed)
-        yield [_NONE] * missed
-        passed += missed
+        missed = max(int(passed > before), math.floor(elapsed) - passed)
+        if missed:
+            yield [_NONE] * missed
+            passed += missed
 
 
 def _series(

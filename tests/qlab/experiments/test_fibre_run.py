@@ -145,6 +145,26 @@ def test_a_beat_that_is_not_there_ends_the_run(tmp_path):
     assert outcome.results["error_type"] == "ResponseTimeoutError"
 
 
+@pytest.mark.parametrize(("times", "ends"), [(1, False), (1000, True)])
+def test_a_garbled_answer_costs_some_gates_and_many_end_the_run(tmp_path, times, ends):
+    device = "[simulation.devices.counter_b]"
+    fault = f"{{ kind = 'garbage', matching = 'FETC', at_s = 60.0, times = {times} }}"
+    path = tmp_path / "run.h5"
+    outcome = run(path, 120.0, swaps=[(device, f"{device}\nfaults = [{fault}]")])
+    assert (outcome.error is not None) == ends
+    assert replay_run(path).matched
+    if ends:
+        assert outcome.results["error_type"] in ("UnexpectedReplyError", "InstrumentFaultError")
+        return
+    [loss] = outcome.results["losses"]
+    assert loss["gate"] == pytest.approx(58, abs=2)
+    assert loss["gates"] <= 5
+    assert outcome.results["slips"] == []
+    assert (
+        outcome.results["valid"] == outcome.results["gates"] - loss["gates"] == 120 - loss["gates"]
+    )
+
+
 def test_from_the_command_line(tmp_path):
     command = [sys.executable, "-m", "qlab", "run", "fibre", "--seed", "5", "--duration", "60"]
     done = subprocess.run(
