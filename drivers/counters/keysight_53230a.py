@@ -229,10 +229,10 @@ class Keysight53230A(Instrument):
     def begin_interval(self) -> None:
         """Wait for the next pulse of the start channel, in the background.
 
-        With `interval_s` it takes one command and one query a reading, after
-        `prepare_intervals` and without a look at the error queue.
+        With `interval_s` it takes one query a reading, whose answer waits in the counter,
+        after `prepare_intervals` and without a look at the error queue.
         """
-        self.link.write(b"INIT")
+        self.link.write(b"READ?")
 
     def interval_s(self) -> float:
         """Return the interval that `begin_interval` waits for.
@@ -246,11 +246,11 @@ class Keysight53230A(Instrument):
             If the answer is no reading.
         """
         try:
-            reply = self.link.query_once(b"FETC?")
+            reply = self.link.read()
         except ResponseTimeoutError:
             self._stop()
             return math.nan
-        return self._readings("FETC?", reply, 1)[0]
+        return self._readings("READ?", reply, 1)[0]
 
     def start_gates(self, gate_s: float, channel: int = 1, count: int = 1_000_000) -> None:
         """Start a series of gates, which the counter runs through by itself.

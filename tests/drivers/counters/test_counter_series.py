@@ -56,16 +56,14 @@ def pulses(first, last, **settings):
         yield unit, device
 
 
-def test_a_series_of_intervals_takes_one_command_and_one_query_each(scripted, set_pairs):
+def test_a_series_of_intervals_takes_one_query_each(scripted, set_pairs):
     unit = scripted(
         Keysight53230A,
         ("SENS:FREQ:GATE:TIME?", "+1.00000000000000E-001"),
         ("CONF?", '"TINT (@1),(@2)"'),
         *set_pairs("SAMP:COUN 1"),
-        ("INIT", ""),
-        ("FETC?", "+2.44833900000000E-004"),
-        ("INIT", ""),
-        ("FETC?", "+9.91000000000000E+037"),
+        ("READ?", "+2.44833900000000E-004"),
+        ("READ?", "+9.91000000000000E+037"),
         identity=IDENTITY,
     )
     unit.prepare_intervals()

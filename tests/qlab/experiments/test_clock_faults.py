@@ -34,8 +34,8 @@ CASES = {
             {"at_s": AT_S + 1.0, "kind": "step", "amount": -50e-9, "site": 0},
         ]}, 1, "outlier",
     ),
-    "a reading is missing": (device(COUNTER, "silent", matching="FETC", times=1), 0, ""),
-    "a garbled reading": (device(COUNTER, "garbage", matching="FETC", times=1), 0, "not text"),
+    "a reading is missing": (device(COUNTER, "silent", matching="READ", times=1), 0, ""),
+    "a garbled reading": (device(COUNTER, "garbage", matching="READ", times=1), 0, "not text"),
     "many are": (device(COUNTER, "garbage", times=9), 0, "three readings in a row are missing"),
     "the rubidium unlocks": (
         {"swaps": [(UNLOCK, f"{UNLOCK}\nunlocks_at_s = {AT_S}\nunlocked_offset = 5e-9")]},

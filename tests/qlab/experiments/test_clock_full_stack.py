@@ -84,7 +84,7 @@ def test_without_the_wire(wired):
     commands = itertools.chain(steered_ns, itertools.repeat(None))
     next_ns, setting, last_ns = next(commands), 0, 0
     with RunFile.open(run.path) as record:
-        armings = [each.time_ns for each in record.records() if each.data == b"INIT\n"]
+        armings = [each.time_ns for each in record.records() if each.data == b"READ?\n"]
     for row, armed_ns in zip(run.logs[0], armings, strict=True):
         t_ns = int(row["t_tai_ns"]) - START_TAI_NS
         x_s = None

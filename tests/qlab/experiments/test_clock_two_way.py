@@ -95,7 +95,7 @@ def test_an_old_calibration_raises_the_alarm(tmp_path):
 
 
 def test_without_the_far_end_there_is_no_reading(tmp_path):
-    lost = {"far": [{"kind": "garbage", "matching": "FETC", "at_s": 100.5, "times": 4}]}
+    lost = {"far": [{"kind": "garbage", "matching": "READ", "at_s": 100.5, "times": 4}]}
     run = run_text(tmp_path / "run.h5", station(61e-9, "2033-01-01", devices=lost), 150.0)
     assert run.outcome.error is None
     assert run.results["sites"][0]["missing"] == 4

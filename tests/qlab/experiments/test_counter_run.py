@@ -145,7 +145,7 @@ def test_missing_pulses_leave_a_gap_of_their_length(tmp_path):
 
 
 def test_a_garbled_answer_is_a_missing_reading(tmp_path):
-    fault = 'faults = [{ kind = "garbage", matching = "FETC", after = 5, times = 2 }]'
+    fault = 'faults = [{ kind = "garbage", matching = "READ", after = 5, times = 2 }]'
     head = "[simulation.devices.counter]\n"
     outcome = run(tmp_path / "run.h5", station((head, f"{head}{fault}\n")), 30.0)
     assert outcome.results["counters"]["counter"]["missing"] == 2
@@ -157,7 +157,7 @@ def test_a_garbled_answer_is_a_missing_reading(tmp_path):
 
 
 def test_a_counter_that_only_talks_rubbish_ends_the_run(tmp_path):
-    fault = 'faults = [{ kind = "garbage", matching = "FETC", after = 5 }]'
+    fault = 'faults = [{ kind = "garbage", matching = "READ", after = 5 }]'
     head = "[simulation.devices.counter]\n"
     outcome = run(tmp_path / "run.h5", station((head, f"{head}{fault}\n")))
     assert outcome.status is RunStatus.FAILED
