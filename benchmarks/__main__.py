@@ -33,6 +33,7 @@ MODULES = (
     "stability",
     "clock_bench",
     "clock_loop",
+    "clock_holdover",
     "clock_stack",
 )
 

@@ -6,6 +6,7 @@ nothing else, so that a recorded run gives the same commands again, bit for bit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = ["Decision", "Loop", "Reading"]
 
 _FURTHEST_S = 1.0
 _LONGEST_STEPS = 10_000_000
+_EARLY = 0.25  # of a step that a missing reading may be reported before its end
 _WARMEST_C = 200.0
 _STATES, _REASONS = tuple(State), tuple(Reason)
 _GARBAGE, _UNTIMELY, _GAP = int(Flag.GARBAGE), int(Flag.UNTIMELY), int(Flag.GAP)
@@ -208,13 +210,17 @@ class Loop:
         """
         steps, t_ns = 1, reading.t_tai_ns
         if self._t_ns is not None:
-            steps = round((t_ns - self._t_ns) / self._step_ns)
+            # Readings come whole steps apart and are the measure of time. One that is missing
+            # is reported at any time: what is left of a step then counts with the next.
+            late = (t_ns - self._t_ns) / self._step_ns
+            steps = round(late if reading.x_s is not None else late - _EARLY)
         if steps < 1:
             return self._decide(
                 reading, (_UNTIMELY, 0.0, 0.0, 0.0), report(self._memory, self._design)
             )
         extra = 0 if steps == 1 else _GAP
-        if steps > _LONGEST_STEPS:
+        anew = steps > _LONGEST_STEPS
+        if anew:
             self._memory = new_memory(self._design, int(self._memory.setting))
             steps = 1
         x_s, usable = 0.0, reading.x_s is not None
@@ -234,7 +240,10 @@ class Loop:
             one_row(self._memory), self._told, steps, usable, x_s, int(reading.quality),
             self._warmth, reading.healthy, reading.confirmed, reading.accept,
         )  # fmt: skip
-        self._t_ns = t_ns
+        if self._t_ns is None or anew or reading.x_s is not None:
+            self._t_ns = t_ns
+        else:
+            self._t_ns += round(steps * self._step_ns)
         return self._decide(reading, (found[0] | extra, *found[1:]), said)
 
     def _decide(
@@ -252,7 +261,7 @@ class Loop:
             actuator=abs(setting - self._middle) / self._half,
             link=missed,
             calibration_s=0.0 if calibrated is None else (t_ns - calibrated) * 1e-9,
-            temperature_k=self._warmth,
+            temperature_k=math.nan if flags & _NO_TEMPERATURE else self._warmth,
         )
         self._alarms = alarms_after(self._settings.alarms, self._alarms, watched)
         return Decision(

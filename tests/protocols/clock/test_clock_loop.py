@@ -424,7 +424,9 @@ def test_temperature_of_a_missing_sensor_is_kept() -> None:
     assert not bench.step().flags & Flag.NO_TEMPERATURE
     assert not bench.step(temperature_c=25.0).flags & Flag.NO_TEMPERATURE
     for none in (None, math.nan, 1e9):
-        assert bench.step(temperature_c=none).flags & Flag.NO_TEMPERATURE
+        lost = bench.step(temperature_c=none)
+        assert lost.flags & Flag.NO_TEMPERATURE
+        assert Alarm.TEMPERATURE in lost.alarms
     assert Alarm.TEMPERATURE in bench.step(temperature_c=31.0).alarms
     assert Alarm.TEMPERATURE in bench.step(temperature_c=None).alarms
     assert Alarm.TEMPERATURE not in bench.step(temperature_c=25.0).alarms
@@ -505,3 +507,24 @@ def astuple(decision: Decision) -> tuple:
 
 def test_reports_its_settings() -> None:
     assert isinstance(Bench().settings, LoopSettings)
+
+
+@pytest.mark.parametrize("apart_s", [0.6, 1.25, 1.45, 2.55])
+def test_time_goes_on_as_it_is_however_often_a_missing_reading_is_reported(apart_s: float) -> None:
+    """The bound after 10 000 s without readings is the same, to a part of a step."""
+
+    def bound(spacing_s: float) -> float:
+        bench = Bench()
+        bench.until(State.LOCKED)
+        for _ in range(1000):
+            bench.step()
+        last_ns = START_NS + (bench.k - 1) * 10**9
+        rows = [round(k * spacing_s * 1e9) for k in range(1, int(10_000 / spacing_s) + 1)]
+        for since_ns in rows:
+            decision = bench.loop.step(Reading(t_tai_ns=last_ns + since_ns, x_s=None))
+        end_ns = last_ns + 10_001 * 10**9
+        back = bench.loop.step(Reading(t_tai_ns=end_ns, x_s=0.0))
+        assert not back.flags & Flag.UNTIMELY
+        return decision.bound_95_s
+
+    assert bound(apart_s) == pytest.approx(bound(1.0), rel=1e-3)
