@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocols.clock.alarms import Alarm, Watched, alarms_after
-from protocols.clock.memory import designed, new_memory, one_row, plain, restored
+from protocols.clock.memory import designed, new_memory, one_row
 from protocols.clock.settings import LoopSettings
 from protocols.clock.states import Flag, Quality, Reason, State
 from protocols.clock.tick import report, tick_and_report
-from protocols.clock.transitions import start_at
-from protocols.errors import ParameterError
 
 __all__ = ["Decision", "Loop", "Reading"]
 
@@ -155,53 +153,6 @@ class Loop:
         self._zero_c = settings.temperature_c
         self._warmth = 0.0
         self._alarms = Alarm.NONE
-
-    def saved(self) -> dict[str, Any]:
-        """Return the whole state as plain numbers and lists, for `restore`."""
-        return {
-            "t_tai_ns": self._t_ns,
-            "temperature_c": self._zero_c,
-            "alarms": int(self._alarms),
-            "memory": plain(self._memory),
-        }
-
-    @classmethod
-    def restore(
-        cls, settings: LoopSettings, saved: dict[str, Any], setting: int | None = None
-    ) -> Loop:
-        """Return a loop that goes on where another one was saved.
-
-        The time until its first reading is bridged by prediction, with the steering that was
-        commanded last in force.
-
-        Parameters
-        ----------
-        settings : LoopSettings
-            Those of the saved loop.
-        saved : dict
-            From `saved`.
-        setting : int, optional
-            What the actuator is set to now. If that is not what was commanded last, nobody
-            knows since when: the phase is then learnt anew.
-
-        Raises
-        ------
-        ParameterError
-            What was saved is not the state of a loop with these settings.
-        """
-        loop = cls(settings)
-        try:
-            t_ns, zero_c, alarms = saved["t_tai_ns"], saved["temperature_c"], saved["alarms"]
-            memory = restored(loop._design, saved["memory"])
-            loop._t_ns = None if t_ns is None else int(t_ns)
-            loop._zero_c = None if zero_c is None else float(zero_c)
-            loop._alarms = Alarm(int(alarms))
-        except (KeyError, TypeError, ValueError) as wrong:
-            raise ParameterError(f"this is not a saved loop: {wrong}") from None
-        loop._memory, loop._warmth = memory, float(memory.warmth)
-        if setting is not None and setting != memory.setting:
-            start_at(memory, loop._design, setting)
-        return loop
 
     def step(self, reading: Reading) -> Decision:
         """Take in what was read and decide what to do; call it once per step.

@@ -1,20 +1,17 @@
 """The loop's memory and its design as records, which compiled code can work on.
 
-Everything that a step depends on or changes is in one record of named fields, so that a loop
-is saved, restored and compared by its memory alone, and a million steps can run without
-Python in between.
+Everything that a step depends on or changes is in one record of named fields, so that a million
+steps can run without Python in between.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocols.clock.settings import LoopSettings
-from protocols.clock.states import Reason, State
 from protocols.errors import ParameterError
 
 __all__ = [
@@ -26,8 +23,6 @@ __all__ = [
     "designed",
     "new_memory",
     "one_row",
-    "plain",
-    "restored",
 ]
 
 Record = Any
@@ -40,12 +35,6 @@ SUMS = 2048
 """Cumulated residuals that are remembered; more than the longest run that is tested."""
 MOST_RELAPSES = 6
 """Relapses after which the time for watching is not doubled any more."""
-_ANY = 1 << 62
-_RANGES: dict[str, tuple[float, float]] = {
-    "mode": (0, len(State) - 1), "reason": (0, len(Reason) - 1), "setting": (-_ANY, _ANY),
-    "relapses": (0, MOST_RELAPSES), "blocks": (1, _ANY), "old_steps": (-1, _ANY),
-    "square": (0.0, math.inf),
-}  # fmt: skip
 _MODEL_BLOCKS = 16  # that the model's own word on its noise counts for
 
 
@@ -145,45 +134,3 @@ def one_row(record: Record) -> NDArray[Any]:
     """
     found: NDArray[Any] = record.base
     return found.view(np.ndarray)
-
-
-def plain(memory: Record) -> dict[str, Any]:
-    """Return the memory as numbers and lists, which any text format can hold exactly."""
-    names = memory.dtype.names or ()
-    return {name: np.asarray(memory[name]).tolist() for name in names}
-
-
-def restored(design: Record, saved: dict[str, Any]) -> Record:
-    """Return the memory that `plain` was given.
-
-    Raises
-    ------
-    ParameterError
-        The fields are not those of a loop of this design, or hold what is not a number.
-    """
-    memory = new_memory(design)
-    names = memory.dtype.names or ()
-    if not isinstance(saved, dict) or set(saved) != set(names):
-        raise ParameterError("the saved loop has other fields than a loop of these settings")
-    for name in names:
-        memory[name] = _checked(name, saved[name], memory[name])
-    if not design.lower <= memory.setting <= design.upper:
-        raise ParameterError("the saved loop's setting is out of the actuator's range")
-    return memory
-
-
-def _checked(name: str, given: Any, like: Any) -> NDArray[Any]:
-    """Return what was saved of a field, if it can be that."""
-    shape, kind = np.shape(like), np.asarray(like).dtype
-    try:
-        value: NDArray[Any] = np.array(given, dtype=kind)
-    except (TypeError, ValueError, OverflowError):
-        raise ParameterError(f"the saved loop's {name} is not a number") from None
-    if value.shape != shape:
-        raise ParameterError(f"the saved loop's {name} has the wrong size: another model?")
-    if not np.all(np.isfinite(value)):
-        raise ParameterError(f"the saved loop's {name} is not finite")
-    least, most = _RANGES.get(name, (0, _ANY) if kind.kind == "i" else (-math.inf, math.inf))
-    if np.any(value < least) or np.any(value > most):
-        raise ParameterError(f"the saved loop's {name} is out of its range")
-    return value

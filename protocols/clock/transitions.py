@@ -9,9 +9,8 @@ from protocols.clock.memory import MOST_RELAPSES, Record
 from protocols.clock.model import PHASE
 from protocols.clock.outliers import forget_residuals, run_beyond
 from protocols.clock.states import Flag, Reason, State
-from protocols.errors import ParameterError
 
-__all__ = ["LOST_IN_A_ROW", "change", "recover", "restart", "retreat", "set_phase", "start_at"]
+__all__ = ["LOST_IN_A_ROW", "change", "recover", "restart", "retreat", "set_phase"]
 
 _ACQUIRING, _HOLDOVER = int(State.ACQUIRING), int(State.HOLDOVER)
 _LOCKED, _RECOVERING = int(State.LOCKED), int(State.RECOVERING)
@@ -101,19 +100,3 @@ def recover(memory: Record) -> None:
     _fresh_start(memory)
     anchor(memory)
     change(memory, _RECOVERING, _CONSISTENT)
-
-
-def start_at(memory: Record, design: Record, setting: int) -> None:
-    """Learn the phase anew, with an actuator that was found at `setting`.
-
-    Raises
-    ------
-    ParameterError
-        The setting is out of the actuator's range.
-    """
-    if not design.lower <= setting <= design.upper:
-        raise ParameterError(f"the setting {setting} is out of the actuator's range")
-    restart(memory, design, int(Reason.STARTED), False)
-    steering = float(design.sign * (design.quantum * setting))
-    memory.setting, memory.carried, memory.unconfirmed = setting, 0.0, 0
-    memory.before = memory.after = memory.integral = steering

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
@@ -364,59 +363,6 @@ def test_gap_ends_a_lock_and_is_bridged_by_prediction() -> None:
         bench.local_s - force - bench.day.delivered_s[bench.k - 1], abs=4e-9
     )
     bench.until(State.LOCKED)
-
-
-def test_saved_loop_goes_on_exactly() -> None:
-    bench = Bench(place_above_s=10e-9)
-    for _ in range(150):
-        bench.step(temperature_c=20.0 + 0.001 * bench.k)
-    text = json.dumps(bench.loop.saved())
-    twin = Loop.restore(bench.settings, json.loads(text))
-    for k in range(300):
-        if k > 150:
-            bench.day.noise_s[bench.k] = np.nan
-        x_s = bench.local_s - float(bench.day.seen_s[bench.k])
-        reading = Reading(t_tai_ns=START_NS + bench.k * 10**9, x_s=x_s, temperature_c=20.5)
-        assert repr(twin.step(reading)) == repr(bench.step(temperature_c=20.5))
-
-
-def test_restored_loop_starts_from_what_the_actuator_is_set_to() -> None:
-    bench = Bench()
-    bench.until(State.LOCKED)
-    saved = bench.loop.saved()
-    same = Loop.restore(bench.settings, saved, setting=bench.decision.setting)
-    next_reading = Reading(t_tai_ns=START_NS + bench.k * 10**9, x_s=0.0)
-    assert same.step(next_reading).state is State.LOCKED
-    other = Loop.restore(bench.settings, saved, setting=bench.decision.setting + 7)
-    decision = other.step(next_reading)
-    assert decision.state is State.ACQUIRING
-    assert abs(decision.setting - bench.decision.setting - 7) <= STEPS.most
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda saved: saved.pop("memory"),
-        lambda saved: saved.update(memory=3),
-        lambda saved: saved.update(t_tai_ns="soon"),
-        lambda saved: saved["memory"].pop("state"),
-        lambda saved: saved["memory"].update(state=[0.0]),
-        lambda saved: saved["memory"].update(more=1),
-        lambda saved: saved["memory"].update(setting=10**30),
-        lambda saved: saved["memory"].update(setting=10**7),
-        lambda saved: saved["memory"].update(mode=9),
-        lambda saved: saved["memory"].update(carried=math.nan),
-        lambda saved: saved["memory"].update(carried="x"),
-        lambda saved: saved["memory"].update(summed=-1),
-    ],
-)
-def test_damaged_saved_state_is_refused(spoil) -> None:
-    bench = Bench()
-    bench.step()
-    saved = bench.loop.saved()
-    spoil(saved)
-    with pytest.raises(ParameterError):
-        Loop.restore(bench.settings, saved)
 
 
 def test_temperature_of_a_missing_sensor_is_kept() -> None:
