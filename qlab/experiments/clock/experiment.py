@@ -73,7 +73,8 @@ class Clock:
 
     Instruments come from the station by role: ``local`` and ``counter``, each a list with
     one for each site, and ``reference``, the distributed standard, where it can be asked.
-    For two-way transfer ``far_counter`` lists a counter at the reference for each site.
+    For two-way transfer ``far_counter`` lists a counter at the reference for each site; with
+    a carrier ``phase_counter`` lists one that starts and stops with the sines.
     """
 
     name = "clock"
@@ -83,7 +84,7 @@ class Clock:
 
     def __init__(self, station: StationFile, options: ClockOptions) -> None:
         self.options = options
-        lists = ["local", "counter", *(["far_counter"] if options.two_way else [])]
+        lists = ["local", "counter", *self._further(options)]
         for role in lists:
             target = station.roles.get(role)
             if target is None:
@@ -103,6 +104,12 @@ class Clock:
                 f"{options.duration_s:g} s are less than two readings",
                 remedy="choose a longer --duration",
             )
+
+    @staticmethod
+    def _further(options: ClockOptions) -> list[str]:
+        """Return the further roles that these options need."""
+        wanted = (("far_counter", options.two_way), ("phase_counter", options.carrier))
+        return [role for role, needed in wanted if needed]
 
     @property
     def table(self) -> dict[str, Any]:
@@ -126,11 +133,13 @@ class Clock:
     def run(self, ctx: RunContext) -> dict[str, Any]:
         """Discipline all sites for the duration, or until Ctrl-C."""
         options = self.options
-        far = ctx.station.role("far_counter") if options.two_way else [None] * len(options.sites)
+        none = [None] * len(options.sites)
+        far = ctx.station.role("far_counter") if options.two_way else none
+        phase = ctx.station.role("phase_counter") if options.carrier else none
         sites = [
             Site(ctx, options, number, self._ranges[number], *each)
             for number, each in enumerate(
-                zip(ctx.station.role("local"), ctx.station.role("counter"), far, strict=True)
+                zip(ctx.station.role("local"), ctx.station.role("counter"), far, phase, strict=True)
             )
         ]
         for site in sites:

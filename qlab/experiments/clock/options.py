@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from protocols.clock.actuator import Actuator
 from protocols.clock.clocks import named_clock
 from protocols.clock.control import Gains
-from protocols.clock.ledger import Delay, Way
+from protocols.clock.cycle import resolve_cycle
+from protocols.clock.ledger import Correction, Delay, Way, correction
 from protocols.clock.settings import LoopSettings
 from protocols.clock.timescale import tai_ns
 from protocols.clock.tuning import Task
@@ -26,6 +27,7 @@ class DelayEntry:
     way: str = setting(
         doc="On whose way to the counter's trigger it lies.", choices=("local", "reference")
     )
+    signal: str = setting("pulse", doc="Whether of pulses or sines.", choices=("pulse", "sine"))
     value_s: float = setting(doc="The delay.", unit="s", low=-1.0, high=1.0)
     uncertainty_s: float = setting(doc="Standard uncertainty.", unit="s", low=0.0, high=1.0)
     date: str = setting(doc="When it was measured, such as 2026-11-22.")
@@ -63,6 +65,13 @@ class SiteOptions:
     gains: tuple[float, ...] = setting(
         (), doc="Phase, frequency and part of the reading; tuned if not given.", low=0.0, high=10.0
     )
+    pulse_reading_s: float = setting(
+        1e-9,
+        doc="With carrier: noise of a reading of the pulses; reading_s is that of the sines.",
+        unit="s",
+        low=1e-15,
+        high=1e-6,
+    )
     slew: float = setting(
         1e-9, doc="Largest change of frequency by one command.", low=1e-15, high=1e-6
     )
@@ -89,6 +98,19 @@ class SiteOptions:
     )
     asymmetry_date: str = setting("", doc="Two-way: when that was calibrated.")
     delays: tuple[DelayEntry, ...] = setting((), doc="The delay ledger.")
+
+    def correction(self, signal: str) -> Correction:
+        """Return what the ledger adds to the readings of the pulses or of the sines."""
+        return correction([each.delay() for each in self.delays if each.signal == signal])
+
+    @property
+    def pulse_uncertainty_s(self) -> float:
+        """Standard uncertainty of the pulses against the sines."""
+        return math.hypot(
+            self.pulse_reading_s,
+            self.correction("pulse").uncertainty_s,
+            self.correction("sine").uncertainty_s,
+        )
 
     def __post_init__(self) -> None:
         named_clock(self.clock)
@@ -119,6 +141,12 @@ class ClockOptions:
         10, doc="Readings after which clocks are asked for their state.", low=1, high=3600
     )
     two_way: bool = setting(False, doc="Whether a counter at the reference reads the way back.")
+    carrier: bool = setting(
+        False, doc="Whether a second counter reads the phase of the 10 MHz, and is followed."
+    )
+    carrier_level_v: float = setting(
+        0.0, doc="Threshold for the 10 MHz.", unit="V", low=-5.0, high=5.0
+    )
     level_v: float = setting(1.0, doc="Threshold for the pulses.", unit="V", low=-5.0, high=5.0)
     start_tai_ns: int = setting(
         0, doc="When the run began; the computer's clock if not given.", low=0, high=2**62
@@ -129,6 +157,10 @@ class ClockOptions:
         named_clock(self.reference_clock)
         if not self.sites:
             raise ValueError("there is no site")
+        if self.carrier and self.two_way:
+            raise ValueError("the phase of a carrier is one-way: carrier and two_way exclude")
+        for site in self.sites if self.carrier else ():
+            resolve_cycle(0.0, 0.0, site.pulse_uncertainty_s)  # refuses what is too uncertain
 
     def task(self, site: SiteOptions) -> Task:
         """Return what has to be steered to what."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers.core.errors import DriverError, LimitError, MisuseError
 from drivers.roles import IntervalCounter, SteerableStandard
 from protocols.clock.actuator import Actuator
-from protocols.clock.ledger import correction
+from protocols.clock.cycle import resolve_cycle
 from protocols.clock.loop import Decision, Loop, Reading
 from protocols.clock.states import Quality, State
 from protocols.clock.two_way import Asymmetry, two_way
@@ -32,6 +32,8 @@ LOG = np.dtype(
         ("x", "<f8"),
         ("interval", "<f8"),
         ("interval_back", "<f8"),
+        ("carrier", "<f8"),
+        ("cycle", "<i8"),
         ("phase", "<f8"),
         ("phase_sigma", "<f8"),
         ("frequency", "<f8"),
@@ -91,6 +93,8 @@ class Site:
         Starts with the local pulse, stops with the delivered one.
     far_counter : IntervalCounter or None
         At the reference: starts with its pulse, stops with the one that comes from here.
+    phase_counter : IntervalCounter or None
+        Starts with the local 10 MHz, stops with the delivered one.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class Site:
         local: SteerableStandard,
         counter: IntervalCounter,
         far_counter: IntervalCounter | None,
+        phase_counter: IntervalCounter | None,
     ) -> None:
         self._ctx = ctx
         self._options = options
@@ -113,8 +118,17 @@ class Site:
         self.name = f"site{number}"
         self.step = local.steering_step
         self._origin_ns = options.start_tai_ns
-        self._correction = correction([entry.delay() for entry in self._site.delays])
+        self._phase_counter = phase_counter
+        self._carrier_s, self._cycle = math.nan, 0
+        pulses, sines = (self._site.correction(signal) for signal in ("pulse", "sine"))
+        self._correction_s, self._sines_s = pulses.value_s, sines.value_s
         self._asymmetry = _asymmetry(self._site) if far_counter is not None else None
+        dates = (
+            pulses.oldest_tai_ns,
+            sines.oldest_tai_ns,
+            None if self._asymmetry is None else self._asymmetry.calibrated_tai_ns,
+        )
+        self._calibrated = min((date for date in dates if date is not None), default=None)
         self._rows: list[tuple[Any, ...]] = []
         self._confirmed, self._healthy = True, True
         self._asking = Asking(options.status_every)
@@ -129,6 +143,9 @@ class Site:
         for counter in self.counters:
             fix_levels(counter, (1, 2), self._options.level_v)
             counter.prepare_intervals(1, 2, self._within_s)
+        if self._phase_counter is not None:
+            fix_levels(self._phase_counter, (1, 2), self._options.carrier_level_v)
+            self._phase_counter.prepare_intervals(1, 2, 0.5 * self._options.period_s)
         step = self.step
         low = max(self._local.steering_range[0], self._allowed.low)
         high = min(self._local.steering_range[1], self._allowed.high)
@@ -162,7 +179,7 @@ class Site:
         if self._asking.due():
             self._ask()
         temperature_c = self._temperature_c
-        x_s, calibrated = self._phase(intervals)
+        x_s = self._phase(intervals)
         decision = self._loop.step(
             Reading(
                 t_tai_ns=self._origin_ns + now_ns,
@@ -171,7 +188,7 @@ class Site:
                 temperature_c=None if math.isnan(temperature_c) else temperature_c,
                 healthy=self._healthy,
                 confirmed=self._confirmed,
-                calibrated_tai_ns=calibrated,
+                calibrated_tai_ns=self._calibrated,
             )
         )
         self._steer(decision)
@@ -214,20 +231,35 @@ class Site:
         found = self._tried("the counter", counter.interval_s, math.nan)
         return float(found)
 
-    def _phase(self, intervals: list[float]) -> tuple[float | None, int | None]:
-        """Return local - reference, and the date of the oldest delay in it."""
-        oldest_ns, period_s = self._correction.oldest_tai_ns, self._options.period_s
-        here_s = _centred(intervals[0], period_s)
+    def _phase(self, intervals: list[float]) -> float | None:
+        """Return local - reference; None where something is missing."""
+        period_s = self._options.period_s
+        x_s = _centred(intervals[0], period_s)
         if self._asymmetry is not None:
-            dates = (oldest_ns, self._asymmetry.calibrated_tai_ns)
-            oldest_ns = min(date for date in dates if date is not None)
             try:
-                there_s = _centred(intervals[1], period_s)
-                here_s = two_way(there_s, here_s, self._asymmetry).x_s
+                x_s = two_way(_centred(intervals[1], period_s), x_s, self._asymmetry).x_s
             except ParameterError:  # one of both is missing
-                here_s = math.nan
-        x_s = None if math.isnan(here_s) else here_s + self._correction.value_s
-        return x_s, oldest_ns
+                x_s = math.nan
+        x_s += self._correction_s
+        if self._phase_counter is not None:
+            x_s = self._on_the_carrier(self._phase_counter, x_s)
+        return None if math.isnan(x_s) else x_s
+
+    def _on_the_carrier(self, counter: IntervalCounter, pulse_s: float) -> float:
+        """Return the phase of the sines in the cycle that the pulses tell, at each reading anew.
+
+        A step of the pulses by whole cycles therefore is a step of the phase.
+        """
+        self._tried("the phase counter", counter.begin_interval)
+        self._carrier_s = float(self._tried("the phase counter", counter.interval_s, math.nan))
+        try:
+            found = resolve_cycle(
+                self._carrier_s + self._sines_s, pulse_s, self._site.pulse_uncertainty_s
+            )
+        except ParameterError:  # one of both is missing
+            return math.nan
+        self._cycle = found.cycle
+        return found.x_s
 
     def _steer(self, decision: Decision) -> None:
         """Command what is new, and learn whether it was obeyed."""
@@ -282,6 +314,8 @@ class Site:
                 phase_s,
                 intervals[0],
                 back_s,
+                self._carrier_s,
+                self._cycle,
                 decision.phase_s,
                 decision.phase_sigma_s,
                 decision.frequency,
