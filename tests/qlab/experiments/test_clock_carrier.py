@@ -106,6 +106,6 @@ def test_without_the_sines_there_is_no_reading(tmp_path):
 )
 def test_stations_that_cannot(tmp_path, old, new, said):
     text = station()
-    assert text.count(old) == 1
+    assert old in text
     with pytest.raises(StationError, match=said):
-        run_experiment("clock", parse_station(text.replace(old, new), "x"), tmp_path / "run.h5")
+        run_experiment("clock", parse_station(text.replace(old, new, 1), "x"), tmp_path / "run.h5")
