@@ -46,7 +46,8 @@ class LoopSettings:
     distrust_readings : int
         Readings before the reference called itself bad that are forgotten.
     place_above_s : float
-        Phase from which the loop asks, once, that the 1PPS be placed; never if infinite.
+        Phase from which the loop asks that the 1PPS be placed, before the first lock and three
+        times at most; never if infinite.
     accept_after_readings : int
         Steady readings after which a refused reference is accepted; 0 leaves it to an
         operator. A steady drift looks steady too.

@@ -35,6 +35,7 @@ _READINGS_MISSING = int(Reason.READINGS_MISSING)
 _ACCEPTED, _PLACED = int(Reason.REFERENCE_ACCEPTED), int(Reason.PPS_PLACED)
 
 _PLACE_AFTER = 10  # readings
+_PLACEMENTS = 3  # in all: a command may be lost, which only the readings tell
 _FASTEST = 10.0  # steps in which a phase error decays at first
 _SETTLED = 120  # steps before the tuned controller takes over
 _BRAKING = 0.7  # of the pull from which the slew limit could just stop at zero
@@ -141,14 +142,14 @@ def _place(memory: Record, design: Record) -> float:
     """Return the one move of the 1PPS that saves hours of slewing, when it is due."""
     phase: float = memory.state[PHASE]
     if (
-        memory.placed
+        memory.placed >= _PLACEMENTS
         or memory.mode != _ACQUIRING
         or memory.accepted < _PLACE_AFTER
         or abs(phase) <= design.place_above_s
     ):
         return 0.0
     restart(memory, design, _PLACED, False)
-    memory.placed = 1
+    memory.placed += 1
     return -phase
 
 

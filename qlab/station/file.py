@@ -29,6 +29,7 @@ from qlab.station.tables import read_dataclass, setting
 from qlab.station.toml import toml_text
 
 __all__ = [
+    "PLANT_KINDS",
     "SCHEMA",
     "StationFile",
     "load_station",
@@ -38,8 +39,8 @@ __all__ = [
 
 #: Version of the station file that this program reads.
 SCHEMA = 1
-#: Name of the packaged bench that is used where no station file is given.
-
+#: The kinds of `drivers.simulated.plants`, which only a bench that is built has to load.
+PLANT_KINDS = ("link", "clocks", "optical-link")
 #: Sources of a run file's journal that are no instruments.
 _TAKEN = ("clock", "entropy", "message", "run")
 
@@ -301,13 +302,11 @@ def _simulation(
     if "simulation" not in document:
         return None
     top: Path = ("simulation",)
-    from drivers.simulated.plants import PLANTS
-
     table = read_dataclass(source, top, document["simulation"], _SimulationTable)
     parameters = dict(table.plant)
     kind = parameters.pop("kind", "link")
-    if kind not in PLANTS:
-        remedy = f"there are {', '.join(PLANTS)}"
+    if kind not in PLANT_KINDS:
+        remedy = f"there are {', '.join(PLANT_KINDS)}"
         raise source.error((*top, "plant", "kind"), f"there is no plant {kind!r}", remedy=remedy)
     devices = {}
     for name, settings in table.devices.items():

@@ -64,7 +64,7 @@ def _tuned(options: ClockOptions, site: SiteOptions) -> SiteOptions:
     if site.gains:
         return site
     controllers = (site.controller,) if site.controller else ("pi", "lqg")
-    found = tune(options.task(site), controllers=controllers)
+    found = tune(options.task(site), controllers=controllers, short_ratio=site.short_ratio)
     return dataclasses.replace(site, controller=found.controller, gains=tuple(found.gains))
 
 
@@ -99,6 +99,12 @@ class Clock:
         self._steps = [_steering_step(station, target) for target in station.roles["local"]]
         self._ranges = [_allowed(station, target) for target in station.roles["local"]]
         self._has_reference = isinstance(station.roles.get("reference"), str)
+        if not self._has_reference and not options.reference_quality:
+            raise station.source.error(
+                ("roles",),
+                "nothing plays the role 'reference', so nobody can ask how good it is",
+                remedy='add reference = ..., or reference_quality = "good" in [clock]',
+            )
         if 0 < options.duration_s < 2 * options.period_s:
             raise UsageError(
                 f"{options.duration_s:g} s are less than two readings",
@@ -178,7 +184,7 @@ class Clock:
     def _reference(self, ctx: RunContext) -> Quality:
         """Return what the reference says of itself."""
         if not self._has_reference:
-            return Quality.GOOD
+            return Quality[self.options.reference_quality.upper()]
         try:
             return Quality.GOOD if ctx.station.role("reference").locked else Quality.BAD
         except (LimitError, MisuseError):

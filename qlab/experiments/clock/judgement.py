@@ -16,7 +16,7 @@ from protocols.clock.timescale import utc_text
 from qlab.experiments.clock.options import ClockOptions
 from qlab.experiments.deviations import deviations
 
-__all__ = ["judged", "noticed_flags"]
+__all__ = ["judged", "noticed_flags", "on_grid"]
 
 _NAMES = ("oadev", "tdev")
 
@@ -72,8 +72,8 @@ def _site(options: ClockOptions, number: int, rows: NDArray[Any], step: float) -
         "steering": int(last["setting"]) * step,
         "alarms": [alarm.name.lower() for alarm in Alarm if alarm in alarms and alarm.name],
         "stability": {
-            "steered": deviations(rows["x"], options.period_s, _NAMES, "phase"),
-            "free": deviations(_left_alone(rows, step), options.period_s, _NAMES, "phase"),
+            "steered": _deviations(options, rows, rows["x"]),
+            "free": _deviations(options, rows, _left_alone(rows, step)),
         },
     }
 
@@ -102,11 +102,34 @@ def _changes(rows: NDArray[Any], since_s: NDArray[np.float64]) -> list[dict[str,
     ]
 
 
+def _deviations(
+    options: ClockOptions, rows: NDArray[Any], phase: NDArray[np.float64]
+) -> dict[str, Any]:
+    placed = on_grid(rows["t_tai_ns"], phase, options.period_s)
+    return deviations(placed, options.period_s, _NAMES, "phase")
+
+
+def on_grid(
+    times_ns: NDArray[np.int64], phase: NDArray[np.float64], period_s: float
+) -> NDArray[np.float64]:
+    """Return readings one period apart, nan where there was none.
+
+    Readings are whole periods apart; a row without one may come at any time.
+    """
+    there = np.isfinite(phase)
+    if not there.any():
+        return phase[:0]
+    apart = np.rint(np.diff(times_ns[there]) * 1e-9 / period_s).astype(np.int64)
+    places = np.concatenate(([0], np.cumsum(np.maximum(apart, 1))))
+    placed = np.full(int(places[-1]) + 1, np.nan)
+    placed[places] = phase[there]
+    return placed
+
+
 def _left_alone(rows: NDArray[Any], step: float) -> NDArray[np.float64]:
     """Return the readings without what steering and placing of pulses have done to them."""
     times, settings = rows["acts_ns"], rows["setting"]
     first = np.concatenate(([True], np.diff(times) > 0))
     free = free_running(rows["t_tai_ns"], rows["x"], times[first], settings[first], step)
-    placed = np.cumsum(rows["placement"]) - rows["placement"]
-    alone: NDArray[np.float64] = free - placed
+    alone: NDArray[np.float64] = free - np.cumsum(rows["placement"])
     return alone

@@ -65,6 +65,12 @@ class SiteOptions:
     gains: tuple[float, ...] = setting(
         (), doc="Phase, frequency and part of the reading; tuned if not given.", low=0.0, high=10.0
     )
+    short_ratio: float = setting(
+        1.5,
+        doc="For the search: what may be lost at 1, 2 and 5 readings for less later.",
+        low=1.0,
+        high=100.0,
+    )
     pulse_reading_s: float = setting(
         1e-9,
         doc="With carrier: noise of a reading of the pulses; reading_s is that of the sines.",
@@ -130,6 +136,11 @@ class ClockOptions:
         3600.0, doc="Length of the run; 0 lasts until Ctrl-C.", unit="s", low=0.0, high=1e9
     )
     reference_clock: str = setting(doc="What the reference is, by name.")
+    reference_quality: str = setting(
+        "",
+        doc="What a reference is worth that nobody can ask; less than good makes no lock.",
+        choices=("", "good", "degraded", "unknown"),
+    )
     period_s: float = setting(1.0, doc="Time between pulses.", unit="s", low=0.1, high=1000.0)
     dead_s: float = setting(
         0.1, doc="Time from a reading to the command's effect.", unit="s", low=0.0, high=1.0

@@ -19,7 +19,7 @@ from protocols.clock.two_way import Asymmetry, two_way
 from protocols.errors import ParameterError
 from qlab.context import RunContext
 from qlab.experiments.clock.asking import Asking
-from qlab.experiments.clock.judgement import noticed_flags
+from qlab.experiments.clock.judgement import noticed_flags, on_grid
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
 from qlab.experiments.levels import fix_levels
 
@@ -135,6 +135,8 @@ class Site:
         self._has_sensor = hasattr(type(local), "temperature_c")
         self._within_s = _PATIENT_S * options.period_s
         self._temperature_c = math.nan
+        self._last_reading_ns: int | None = None
+        self._placing_s = 0.0
         self._written = 0
         self.last: Decision | None = None
 
@@ -180,6 +182,7 @@ class Site:
             self._ask()
         temperature_c = self._temperature_c
         x_s = self._phase(intervals)
+        moved_s = self._moved(x_s)
         decision = self._loop.step(
             Reading(
                 t_tai_ns=self._origin_ns + now_ns,
@@ -192,7 +195,7 @@ class Site:
             )
         )
         self._steer(decision)
-        self._remember(decision, intervals, x_s, temperature_c, quality)
+        self._remember(decision, intervals, x_s, moved_s, temperature_c, quality)
         self._hurry(decision.state, intervals)
         return now_ns
 
@@ -277,7 +280,21 @@ class Site:
         if decision.placement_s:
             later_s = -decision.placement_s % self._options.period_s
             self._tried("the pulse", lambda: self._local.place_pulse(later_s))  # type: ignore[attr-defined]  # asked for where it can
-            self._ctx.note(f"{self.name}: the pulse was placed {later_s:.9f} s later")
+            self._placing_s = decision.placement_s
+
+    def _moved(self, x_s: float | None) -> float:
+        """Return by how much the pulse has been placed since the last reading, as it shows.
+
+        A move that was asked for was to bring the phase to zero.
+        """
+        by_s = self._placing_s
+        if by_s == 0.0 or x_s is None:
+            return 0.0
+        self._placing_s = 0.0
+        moved = abs(x_s) < abs(x_s + by_s)
+        said = f"by {by_s:+.9f} s" if moved else "not at all: the command was lost"
+        self._ctx.note(f"{self.name}: the pulse was placed {said}")
+        return by_s if moved else 0.0
 
     def _tried(self, what: str, action: Any, otherwise: Any = None) -> Any:
         """Do something that may fail while the loop must go on; the failure is recorded."""
@@ -296,6 +313,7 @@ class Site:
         decision: Decision,
         intervals: list[float],
         x_s: float | None,
+        moved_s: float,
         temperature_c: float,
         quality: Quality,
     ) -> None:
@@ -324,7 +342,7 @@ class Site:
                 temperature_c,
                 self._acts_ns,
                 self._setting,
-                decision.placement_s,
+                moved_s,
                 int(decision.flags),
                 int(decision.alarms),
                 int(decision.state),
@@ -342,8 +360,22 @@ class Site:
         rows = np.array(self._rows[self._written :], LOG)
         if rows.size:
             self._ctx.data.append(f"{self.name}/log", rows)
-            self._ctx.data.append(f"{self.name}/x", rows["x"])
+            self._ctx.data.append(f"{self.name}/x", self._on_grid(rows))
         self._written = len(self._rows)
+
+    def _on_grid(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the readings of new rows, one a period from the last one that was written."""
+        times, phases = rows["t_tai_ns"], rows["x"]
+        last_ns = self._last_reading_ns
+        if last_ns is None:
+            placed = on_grid(times, phases, self._options.period_s)
+        else:  # as if the last one were there again, which is left out
+            times, phases = np.append(last_ns, times), np.append(0.0, phases)
+            placed = on_grid(times, phases, self._options.period_s)[1:]
+        there = np.flatnonzero(np.isfinite(phases))
+        if there.size:
+            self._last_reading_ns = int(times[there[-1]])
+        return placed
 
     def log(self) -> NDArray[Any]:
         """Return all rows, of type `LOG`."""

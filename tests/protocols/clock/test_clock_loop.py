@@ -326,10 +326,13 @@ def test_pps_is_placed_once_before_lock() -> None:
 def test_pps_that_will_not_move_is_slewed() -> None:
     bench = Bench(place_above_s=50e-9)
     bench.day.free_s += 200e-9
-    for _ in range(400):
+    moves = []
+    for _ in range(600):
         decision = bench.step()
         bench.steered_s -= decision.placement_s
+        moves.append(decision.placement_s)
     assert decision.locked
+    assert np.count_nonzero(moves) == 3
 
 
 def test_untimely_reading_changes_nothing() -> None:

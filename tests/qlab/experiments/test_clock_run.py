@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from clock_runs import START_TAI_NS, TEXT, bench_text, run_clock, run_text
 
+from protocols.clock.states import Quality
 from protocols.clock.steering_log import free_running
 from qlab.context import SilentProgress
 from qlab.errors import StationError, UsageError
@@ -17,6 +18,8 @@ from qlab.replay import reanalyse_run, replay_run
 from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runner import run_experiment
+from qlab.stability.opening import open_readings
+from qlab.stability.readings import Wanted
 from qlab.station import parse_station
 
 OFF = 'local = { preset = "fs725", offset = 2e-11 }'
@@ -94,6 +97,45 @@ def test_a_far_pulse_is_placed_once(tmp_path):
     assert run.results["sites"][0]["state"] == "locked"
     assert np.all(run.truly()[run.locked()])
     assert replay_run(run.path).matched
+
+
+def test_a_placement_that_was_lost_is_asked_for_again(tmp_path):
+    """What is on record is what moved: the free clock comes out the same."""
+    late = ('local = { preset = "fs725" }', 'local = { preset = "fs725" }\npulses_late_s = 0.3')
+    lost = {"rubidium": [{"kind": "silent", "matching": "PP", "times": 1}]}
+    run = run_clock(tmp_path / "run.h5", 300.0, swaps=[late], devices=lost)
+    log = run.logs[0]
+    assert any("placed not at all" in note for note in run.notes)
+    assert np.count_nonzero(log["placement"]) == 1
+    assert run.results["sites"][0]["state"] == "locked"
+    free = run.results["sites"][0]["stability"]["free"]["oadev"]
+    assert free["dev"][0] < 5e-10
+    assert replay_run(run.path).matched
+
+
+def test_an_outage_keeps_its_length_in_every_statistic(tmp_path):
+    """Missing readings take as long as the counter waits; 100 s without fibre stay 100 s."""
+    gone = [{"at_s": 100.0, "kind": "vanish", "for_s": 100.0, "site": 0}]
+    run = run_clock(tmp_path / "run.h5", 400.0, faults=gone)
+    readings = open_readings(run.path, Wanted(dataset="data/site0/x"))
+    phase = np.concatenate(list(readings.parts))
+    assert readings.interval_s == 1.0
+    assert phase.size == pytest.approx(400, abs=2)
+    assert np.count_nonzero(np.isnan(phase)) == pytest.approx(100, abs=2)
+    free = run.results["sites"][0]["stability"]["free"]["oadev"]
+    at = free["tau"].index(64.0)
+    assert free["dev"][at] < 1e-11  # the rubidium's is 2.5e-12 there
+
+
+@pytest.mark.parametrize(("quality", "state"), [("good", "locked"), ("degraded", "acquiring")])
+def test_a_reference_that_nobody_can_ask_is_worth_what_the_station_says(tmp_path, quality, state):
+    swaps = [
+        ('reference = "caesium"\n', ""),
+        ("[clock]\n", f'[clock]\nreference_quality = "{quality}"\n'),
+    ]
+    run = run_clock(tmp_path / "run.h5", 150.0, swaps=swaps)
+    assert run.results["sites"][0]["state"] == state
+    assert set(run.logs[0]["quality"][1:].tolist()) == {Quality[quality.upper()]}
 
 
 def two_sites():
@@ -199,6 +241,7 @@ def test_killed_the_last_steering_is_on_record(tmp_path):
         ('counter = ["counter"]', "", "nothing plays the role 'counter'"),
         ('local = ["rubidium"]', 'local = "rubidium"', "must be a list of 1"),
         ('local = ["rubidium"]', 'local = ["rubidium", "rubidium"]', "list of 1|twice"),
+        ('reference = "caesium"\n', "", "nobody can ask how good it is"),
         ('clock = "fs725"', 'clock = "sundial"', "sundial"),
         ('reference_clock = "5071a-hp"', 'reference_clock = "moon"', "moon"),
         ("reading_s = 100e-12", "reading_ps = 100", "reading_ps"),

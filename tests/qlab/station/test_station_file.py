@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from drivers.simulated.plants import PLANTS
 from qlab.errors import ExitCode, StationError, exit_code
 from qlab.station import load_station, parse_station, read_table, setting
 from qlab.station.check import check_station
 from qlab.station.entries import InstrumentEntry, Limit
+from qlab.station.file import PLANT_KINDS
 
 
 def test_the_default_bench_is_a_station():
@@ -282,3 +284,7 @@ def test_canonical_text_survives_its_own_reading(small_file):
         file.safe,
     )
     assert again.text() == file.text()
+
+
+def test_the_kinds_of_plant_are_those_that_there_are():
+    assert set(PLANT_KINDS) == set(PLANTS)
