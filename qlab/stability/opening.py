@@ -36,7 +36,8 @@ def open_readings(path: Path, wanted: Wanted | None = None) -> Readings:
     """
     wanted = wanted or Wanted()
     if not path.is_file():
-        raise UsageError(f"{path}: no such file", remedy="name a file of readings")
+        what = "not a file" if path.exists() else "no such file"
+        raise UsageError(f"{path}: {what}", remedy="name a file of readings")
     try:
         readings = _opened(path, wanted)
     except OSError as error:

@@ -137,8 +137,8 @@ class Timebase:
             earlier = times[k - 1] if k else before
             how = "is not after" if not gaps[k] > 0 else "is too long after"
             raise UsageError(
-                f"{self.place}, line {line + k}: the time stamp {times[k]!r} {how} the one "
-                f"before it, {earlier!r}",
+                f"{self.place}, line {line + k}: the time stamp {float(times[k])!r} {how} the "
+                f"one before it, {float(earlier)!r}",
                 remedy="sort the file, cut it there, or give --time-column 0 to ignore the stamps",
             )
         places = np.maximum(steps, 1.0).astype(np.int64)

@@ -137,7 +137,7 @@ def stability(
     cumulated over them.
 
     Statistics: adev, oadev, mdev, tdev, hdev, ohdev, totdev, mtotdev, ttotdev, htotdev,
-    theo1, pdev, mtie, tierms.
+    theo1, pdev, mtie, tierms, sd.
     """
     from protocols.stability import STATISTICS
     from qlab.kernels import compilation_announced
