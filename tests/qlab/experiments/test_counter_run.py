@@ -197,7 +197,7 @@ def test_an_unlocked_reference_is_flagged(tmp_path):
 FAST = (
     ('input1 = "sites.0.pps"', 'input1 = "sites.0.local"'),
     ("nominal_hz = 1.0 ", "nominal_hz = 10e6 "),
-    ('"sites.0.delivered" }\n\n#', '"reference" }\n\n#'),
+    ('reference = "sites.0.delivered" }', 'reference = "reference" }'),
 )
 
 
