@@ -28,8 +28,12 @@ def check_picture(picture: Path, *, overwrite: bool) -> None:
     Raises
     ------
     UsageError
-        If its ending is not png, pdf or svg, or there is such a file.
+        If its ending is not png, pdf or svg, there is such a file, or no such folder.
     """
+    if not picture.parent.is_dir():
+        raise UsageError(
+            f"{picture}: there is no folder {picture.parent}", remedy="make it, or choose another"
+        )
     if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise UsageError(
             f"{picture}: not a name for a picture", remedy="let it end in .png, .pdf or .svg"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,10 +90,16 @@ def run_and_show(
     overrides : mapping
         Options; None leaves the station's.
     """
+    from qlab.errors import UsageError
     from qlab.experiments.interface import summary
     from qlab.runner import run_experiment
     from qlab.station import load_station
 
+    for name, value in overrides.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(
+                f"{name} = {value:g} is no number to go by", remedy="give a finite one"
+            )
     path = run_file_path(output, experiment)
     with run_progress() as progress:
         outcome = run_experiment(

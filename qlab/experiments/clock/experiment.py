@@ -94,7 +94,9 @@ class Clock:
             count = 1 if isinstance(target, str) else len(target)
             if isinstance(target, str) or count != len(options.sites):
                 raise station.source.error(
-                    ("roles", role), f"must be a list of {len(options.sites)}, one for each site"
+                    ("roles", role),
+                    f"must be a list of {len(options.sites)}, one for each site",
+                    remedy="give as many [[clock.sites]] as there are local clocks",
                 )
         self._steps = [_steering_step(station, target) for target in station.roles["local"]]
         self._ranges = [_allowed(station, target) for target in station.roles["local"]]

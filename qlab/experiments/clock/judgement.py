@@ -57,6 +57,8 @@ def _site(options: ClockOptions, number: int, rows: NDArray[Any], step: float) -
     since_s = (rows["t_tai_ns"] - options.start_tai_ns) * 1e-9
     locked = rows["state"] == int(State.LOCKED)
     last = rows[-1]
+    # Acquisition and doubtful references would drown what the loop does while it is locked.
+    alone = _left_alone(rows, step)
     alarms = Alarm(int(np.bitwise_or.reduce(rows["alarms"])))
     phase = rows["phase"][locked]
     return found | {
@@ -72,8 +74,8 @@ def _site(options: ClockOptions, number: int, rows: NDArray[Any], step: float) -
         "steering": int(last["setting"]) * step,
         "alarms": [alarm.name.lower() for alarm in Alarm if alarm in alarms and alarm.name],
         "stability": {
-            "steered": _deviations(options, rows, rows["x"]),
-            "free": _deviations(options, rows, _left_alone(rows, step)),
+            "steered": _deviations(options, rows, np.where(locked, rows["x"], np.nan)),
+            "free": _deviations(options, rows, np.where(locked, alone, np.nan)),
         },
     }
 

@@ -34,7 +34,7 @@ def draw(run: RunFile, results: Mapping[str, Any], figure: Figure) -> None:
         _steering(below[0], hours, log)
         for which, colour in (("free", GREY), ("steered", BLUE)):
             draw_deviation(above[1], site["stability"][which]["tdev"], which, colour, 1e9)
-        above[1].set_ylabel("time deviation (ns)")
+        above[1].set_ylabel("time deviation while locked (ns)")
         _states(below[1], hours, log)
         above[0].set_title(f"site {number}: {printable(site['clock'])}", fontsize=10)
     title = f"clock  {run.run_id}  ·  {results['start_utc']}"

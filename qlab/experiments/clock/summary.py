@@ -31,7 +31,12 @@ def _site(site: Mapping[str, Any]) -> list[str]:
     rows = [
         ("readings", f"{site['readings']:,} ({unused})"),
         ("locked", f"{site['locked_share']:.2%} of the time{since}"),
-        ("phase", "never locked" if phase is None else f"{phase * 1e9:.3g} ns rms while locked"),
+        (
+            "phase",
+            "never locked"
+            if phase is None
+            else f"{phase * 1e9:.3g} ns rms while locked, as estimated",
+        ),
         ("now", f"{site['state']}: {site['reason']}"),
         ("95 % bound", f"{site['bound_95_s'] * 1e9:.3g} ns"),
         ("steering", f"{site['steering']:+.4e}"),
@@ -45,7 +50,7 @@ def _site(site: Mapping[str, Any]) -> list[str]:
     steered, free = (site["stability"][which]["tdev"] for which in ("steered", "free"))
     if steered and free:
         alone = dict(zip(free["tau"], free["dev"], strict=True))
-        lines.append(f"  {'tau (s)':>9}  {'tdev as read':>12}  {'left alone':>12}")
+        lines.append(f"  {'tau (s)':>9}  {'tdev, locked':>12}  {'left alone':>12}")
         lines += [
             f"  {tau:>9g}  {dev * 1e9:>9.4f} ns  {alone.get(tau, float('nan')) * 1e9:>9.4f} ns"
             for tau, dev in zip(steered["tau"], steered["dev"], strict=True)

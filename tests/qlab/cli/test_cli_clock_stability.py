@@ -195,7 +195,8 @@ def test_what_is_asked_wrongly(stability, phase, tmp_path):
         ((phase, "--nominal", "1e7", "--input", "phase"), "for readings of frequency"),
         ((phase, "--plot", "sigma.gif"), "not a name for a picture"),
         ((tmp_path / "none",), "no such file"),
-        ((tmp_path,), "no such file"),
+        ((tmp_path,), "not a file"),
+        ((phase, "--plot", str(tmp_path / "none" / "sigma.png")), "there is no folder"),
     ):
         code, out, err = stability(*arguments)
         assert (code, out) == (2, "")
