@@ -6,12 +6,10 @@ from pathlib import Path
 
 from qlab.errors import QlabError, UsageError
 from qlab.experiments.interface import picture as drawn_by
+from qlab.pictures import save_picture
 from qlab.runfile.reader import RunFile
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "plot_run"]
-
-# Colours that stay apart for colour-blind readers and in print (Okabe and Ito).
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#999999"
+__all__ = ["plot_run"]
 
 
 def plot_run(path: Path, picture: Path, *, overwrite: bool = False) -> None:
@@ -55,8 +53,4 @@ def plot_run(path: Path, picture: Path, *, overwrite: bool = False) -> None:
                 f"{path.name} has no results to draw: {results.get('error', run.status.value)}",
                 remedy="`qlab inspect` shows what it holds",
             ) from None
-    try:
-        with picture.open("wb" if overwrite else "xb") as out:
-            figure.savefig(out, format=picture.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise QlabError(f"the picture cannot be written: {error}") from None
+    save_picture(figure, picture, overwrite=overwrite)

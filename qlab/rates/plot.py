@@ -7,39 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qlab.errors import QlabError, UsageError, printable
+from qlab.errors import printable
+from qlab.pictures import COLOURS, check_picture, save_picture
 from qlab.rates.curves import Curve, Point, repeaterless_bound
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["check_picture", "draw_rates"]
+__all__ = ["draw_rates"]
 
-# Okabe and Ito's colours, those that stay apart in print first.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", "-.", ":")
 _DECADES = 10
 _DIGITS = "₁₂₃"
-
-
-def check_picture(picture: Path, *, overwrite: bool) -> None:
-    """Refuse a picture that could not be written.
-
-    Raises
-    ------
-    UsageError
-        If its ending is not png, pdf or svg, or there is such a file, or no such folder.
-    """
-    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise UsageError(f"a picture ends in .png, .pdf or .svg, not {picture.suffix!r}")
-    if not picture.parent.is_dir():
-        raise UsageError(
-            f"there is no folder {picture.parent}", remedy="make it, or name another picture"
-        )
-    if picture.is_dir():
-        raise UsageError(f"{picture} is a folder", remedy="name a file")
-    if picture.exists() and not overwrite:
-        raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
 
 
 def draw_rates(
@@ -93,11 +72,7 @@ def draw_rates(
     upper.legend(fontsize=8, frameon=False, loc="lower left")
     lower.set_xlabel("loss between the stations (dB)" if over_loss else "distance (km)")
     figure.suptitle(printable(title), fontsize=11, parse_math=False)
-    try:
-        with picture.open("wb" if overwrite else "xb") as out:
-            figure.savefig(out, format=picture.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise QlabError(f"the picture cannot be written: {error}") from None
+    save_picture(figure, picture, overwrite=overwrite)
 
 
 @dataclass(frozen=True)
@@ -159,8 +134,8 @@ def _rates(axes: Axes, lines: Sequence[_Line], floor: float, top: float) -> None
         axes.plot(
             [x for x, _ in drawn],
             [y for _, y in drawn],
-            color=_COLOURS[number % len(_COLOURS)],
-            linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)],
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=_STYLES[number // len(COLOURS) % len(_STYLES)],
             linewidth=1.6,
             marker="o" if len(drawn) == 1 else None,
             label=line.curve.label,
@@ -229,7 +204,7 @@ def _settings(axes: Axes, line: _Line) -> None:
             drawn += [(letter, style, each) for each in values]
     drawn.append(("p(z)", ":", [point.settings["p_z"][0] for point in line.points]))
     for number, (label, style, values_drawn) in enumerate(drawn):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         axes.plot(line.places, values_drawn, style, color=colour, linewidth=1.5, label=label)
     axes.set_ylim(-0.03, 1)  # an intensity of almost nothing is seen, too
     axes.set_ylabel("best settings")

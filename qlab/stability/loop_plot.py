@@ -8,12 +8,12 @@ import numpy as np
 
 from protocols.clock.prediction import predicted_holdover, predicted_stability
 from protocols.clock.tuning import Design, Task
-from qlab.errors import QlabError, printable
-from qlab.stability.plot import check_picture
+from qlab.errors import printable
+from qlab.pictures import COLOURS, check_picture, save_picture
 
 __all__ = ["draw_loop"]
 
-_STEERED, _REFERENCE, _FREE = "#0072B2", "#D55E00", "#009E73"
+_STEERED, _REFERENCE, _FREE = COLOURS[:3]
 _LONGEST_S = 100_000.0
 
 
@@ -74,8 +74,4 @@ def draw_loop(
         axes.grid(visible=True, color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
     figure.suptitle(printable(title), fontsize=11, parse_math=False)
-    try:
-        with picture.open("wb" if overwrite else "xb") as out:
-            figure.savefig(out, format=picture.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise QlabError(f"the picture cannot be written: {error}") from None
+    save_picture(figure, picture, overwrite=overwrite)

@@ -8,38 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from protocols.stability import STATISTICS, Stability
-from qlab.errors import QlabError, UsageError, printable
+from qlab.errors import printable
+from qlab.pictures import COLOURS, check_picture, save_picture
 from qlab.stability.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["check_picture", "draw_stability"]
+__all__ = ["draw_stability"]
 
-# Okabe and Ito's colours, those that stay apart in print first.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _MOST_MARKED = 60
-
-
-def check_picture(picture: Path, *, overwrite: bool) -> None:
-    """Refuse a picture that could not be written.
-
-    Raises
-    ------
-    UsageError
-        If its ending is not png, pdf or svg, there is such a file, or no such folder.
-    """
-    if not picture.parent.is_dir():
-        raise UsageError(
-            f"{picture}: there is no folder {picture.parent}", remedy="make it, or choose another"
-        )
-    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise UsageError(
-            f"{picture}: not a name for a picture", remedy="let it end in .png, .pdf or .svg"
-        )
-    if picture.exists() and not overwrite:
-        raise UsageError(f"{picture} exists", remedy="choose another name or use --force")
 
 
 def draw_stability(found: Results, confidence: float, picture: Path, *, overwrite: bool) -> None:
@@ -94,15 +73,11 @@ def draw_stability(found: Results, confidence: float, picture: Path, *, overwrit
         axes.legend(fontsize=9, frameon=False)
     title = f"{printable(found.readings.path.name)}  ·  limits at {100 * confidence:.4g} %"
     figure.suptitle(title, fontsize=11, parse_math=False)
-    try:
-        with picture.open("wb" if overwrite else "xb") as out:
-            figure.savefig(out, format=picture.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise QlabError(f"the picture cannot be written: {error}") from None
+    save_picture(figure, picture, overwrite=overwrite)
 
 
 def _deviation(axes: Axes, found: Stability, number: int) -> None:
-    colour = _COLOURS[number % len(_COLOURS)]
+    colour = COLOURS[number % len(COLOURS)]
     there = found.dev > 0
     tau, dev = found.tau[there], found.dev[there]
     lo, hi = found.lo[there], found.hi[there]

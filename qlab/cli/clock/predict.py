@@ -147,7 +147,7 @@ def predict(
     from protocols.clock.tuning import SHORT_STEPS, Task, octaves
 
     if picture is not None:
-        from qlab.stability.plot import check_picture
+        from qlab.pictures import check_picture
 
         check_picture(picture, overwrite=force)
     task = Task(local=local[1], reference=reference[1], reading_s=noise, step_s=interval, dead=dead)

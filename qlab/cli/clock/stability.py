@@ -152,7 +152,8 @@ def stability(
             remedy=f"there are {', '.join(STATISTICS)}",
         )
     if picture is not None:
-        from qlab.stability.plot import check_picture, draw_stability
+        from qlab.pictures import check_picture
+        from qlab.stability.plot import draw_stability
 
         check_picture(picture, overwrite=force)
     if nominal_hz is not None:

@@ -158,7 +158,8 @@ def rate(
 
     Exit codes: 0 done, 2 usage, 7 no key at any of the losses.
     """
-    from qlab.rates.plot import check_picture, draw_rates
+    from qlab.pictures import check_picture
+    from qlab.rates.plot import draw_rates
 
     if distance is not None and loss is not None:
         raise UsageError("both --distance and --loss are given", remedy="give one of the two")

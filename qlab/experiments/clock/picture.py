@@ -10,7 +10,7 @@ import numpy as np
 from protocols.clock.states import State
 from qlab.errors import printable
 from qlab.experiments.deviations import draw_deviation
-from qlab.plots import BLUE, GREEN, GREY, ORANGE
+from qlab.pictures import BLUE, GREEN, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

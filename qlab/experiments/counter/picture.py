@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qlab.errors import printable
-from qlab.plots import BLUE, GREEN, GREY, ORANGE
+from qlab.pictures import BLUE, GREEN, GREY, ORANGE
 from qlab.runfile.reader import RunFile
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qlab.errors import printable
 from qlab.experiments.deviations import draw_deviation
-from qlab.plots import BLUE, GREY, ORANGE
+from qlab.pictures import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

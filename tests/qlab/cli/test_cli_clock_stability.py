@@ -193,7 +193,7 @@ def test_what_is_asked_wrongly(stability, phase, tmp_path):
         ((phase, "--column", "2"), "there is no column 2"),
         ((phase, "--drift", "cubic"), "models of phase are"),
         ((phase, "--nominal", "1e7", "--input", "phase"), "for readings of frequency"),
-        ((phase, "--plot", "sigma.gif"), "not a name for a picture"),
+        ((phase, "--plot", "sigma.gif"), "a picture ends in .png"),
         ((tmp_path / "none",), "no such file"),
         ((tmp_path,), "not a file"),
         ((phase, "--plot", str(tmp_path / "none" / "sigma.png")), "there is no folder"),
