@@ -1,0 +1,1 @@
+"""Time tags: decoding, sorting, correlating, and finding two stations' common time."""
