@@ -26,6 +26,7 @@ _COMMANDS = {
     "instrument": ("qlab.cli.instrument:instrument", "Talk to one instrument of a station."),
     "key": ("qlab.cli.key:key", "Bound, predict, distil, store and export keys."),
     "clock": ("qlab.cli.clock:clock", "Work out how stable clocks are."),
+    "tags": ("qlab.cli.tags:tags", "Read, convert, correlate and synchronise time tags."),
     "doctor": ("qlab.cli.doctor:doctor", "Check that this computer has what qlab needs."),
 }
 

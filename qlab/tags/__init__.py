@@ -1,0 +1,1 @@
+"""Files of time tags: opening, writing, correlating and synchronising them."""
