@@ -29,6 +29,10 @@ PLANTS: Mapping[str, tuple[str, str]] = {
         "drivers.simulated.plant.optical_link:OpticalLinkParameters",
         "drivers.simulated.plant.optical_link:OpticalLinkPlant",
     ),
+    "pairs": (
+        "drivers.simulated.plant.pairs:PairParameters",
+        "drivers.simulated.plant.pairs:PairPlant",
+    ),
 }
 
 

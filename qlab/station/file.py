@@ -40,7 +40,7 @@ __all__ = [
 #: Version of the station file that this program reads.
 SCHEMA = 1
 #: The kinds of `drivers.simulated.plants`, which only a bench that is built has to load.
-PLANT_KINDS = ("link", "clocks", "optical-link")
+PLANT_KINDS = ("link", "clocks", "optical-link", "pairs")
 #: Sources of a run file's journal that are no instruments.
 _TAKEN = ("clock", "entropy", "message", "run")
 
