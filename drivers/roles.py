@@ -136,7 +136,8 @@ class TimeTagger(Protocol):
     def collect(self, clock: Clock) -> Generator[StampBlock, None, None]:
         """Yield what has been stamped since `start` until its time is over.
 
-        Closed before that, it stops the acquisition.
+        Blocks may be empty: one comes every tenth of a second at least, so that whoever
+        listens to several taggers can turn to the others. Closed before that, it stops the acquisition.
         """
 
     def abort(self) -> None:

@@ -190,7 +190,8 @@ class SFifteenTDC1(Instrument):
     def collect(self, clock: Clock) -> Generator[StampBlock, None, None]:
         """Yield what is stamped until the time that `start` set is over.
 
-        Call it right after `start`; blocks come as they arrive, none is empty.
+        Call it right after `start`; blocks come as they arrive, and an empty one at
+        least every 0.1 s, so that whoever listens to several can turn to the others.
         Left early, it aborts the acquisition.
 
         Raises
@@ -231,13 +232,9 @@ class SFifteenTDC1(Instrument):
         while True:
             data = self.link.read_available(_WAIT_S)
             now_ns = clock.now_ns()
+            block = self._within(decoder.decode(data))
             if data:
                 heard_ns = now_ns
-                block = self._within(decoder.decode(data))
-                if block.ticks.size:
-                    yield block
-                if len(data) < _BUSY_BYTES:
-                    clock.sleep(_PACE_S)
             elif now_ns >= end_ns and (stopped or not self._endless):
                 break
             elif now_ns - heard_ns > _SILENCE_NS and not stopped:
@@ -252,6 +249,9 @@ class SFifteenTDC1(Instrument):
                 stopped = True
             if now_ns >= end_ns + _DRAIN_NS:
                 raise UnexpectedReplyError("the stream of time stamps does not end")
+            yield block
+            if 0 < len(data) < _BUSY_BYTES:
+                clock.sleep(_PACE_S)
         if decoder.unfinished and not stopped:
             raise UnexpectedReplyError(
                 f"the stream of time stamps ended within a word, after {decoder.unfinished} bytes",
