@@ -53,6 +53,12 @@ def station() -> None:
     help="The simulated optical link (what `qlab run fibre` uses).",
 )
 @click.option(
+    "--pairs",
+    "kind",
+    flag_value="pairs.toml",
+    help="The simulated pair source (what `qlab run tags` uses).",
+)
+@click.option(
     "--template",
     "kind",
     flag_value="template.toml",

@@ -46,4 +46,9 @@ EXPERIMENTS = {
         "qlab.experiments.counter.summary:summary",
         "qlab.experiments.counter.picture:draw",
     ),
+    "tags": Entry(
+        "qlab.experiments.tags.experiment:TagLog",
+        "qlab.experiments.tags.summary:summary",
+        "qlab.experiments.tags.picture:draw",
+    ),
 }

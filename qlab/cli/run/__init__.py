@@ -13,6 +13,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "counter": ("qlab.cli.run.counter:counter", "Log the counters of a station."),
     "clock": ("qlab.cli.run.clock:clock", "Discipline local clocks to a distributed reference."),
     "fibre": ("qlab.cli.run.fibre:fibre", "Hold an optical frequency link through its shifter."),
+    "tags": ("qlab.cli.run.tags:tags", "Record the tags of time taggers."),
 }
 
 

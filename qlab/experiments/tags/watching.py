@@ -1,0 +1,55 @@
+"""What is known of the tags while they come: rates, coincidences, the common time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from drivers.roles import StampBlock
+from qlab.experiments.tags.counting import LineCounts
+from qlab.experiments.tags.options import TagsOptions
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Follows the tags of all taggers.
+
+    Parameters
+    ----------
+    options : TagsOptions
+    taggers : sequence of (str, Fraction)
+        Their names, and what a tick is in seconds.
+    start_ns : int
+        Run time at the start; `now_ns` is that of the last tags.
+    """
+
+    def __init__(
+        self, options: TagsOptions, taggers: Sequence[tuple[str, Fraction]], start_ns: int
+    ) -> None:
+        self.start_ns = self.now_ns = start_ns
+        self._names = [name for name, _ in taggers]
+        self._counts = [LineCounts() for _ in taggers]
+
+    def add(self, place: int, now_ns: int, block: StampBlock) -> None:
+        """Take in what a tagger has told by `now_ns`."""
+        self.now_ns = now_ns
+        self._counts[place].add(now_ns, block.channels)
+
+    def note(self) -> str:
+        """Return a line for a person who waits."""
+        parts = []
+        for name, counts in zip(self._names, self._counts, strict=True):
+            rates = "  ".join(f"{line}: {rate:,.0f}/s" for line, rate in counts.rates_hz().items())
+            parts.append(f"{name} {rates or 'silent'}")
+        return "; ".join(parts)
+
+    def found(self, duration_s: float) -> dict[str, Any]:
+        """Return everything that is known, ready for JSON."""
+        return {
+            "taggers": {
+                name: {"lines": counts.found(duration_s)}
+                for name, counts in zip(self._names, self._counts, strict=True)
+            }
+        }

@@ -1,0 +1,146 @@
+"""Tags recorded on the simulated pair bench, and what is left of them in the file."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import numpy as np
+import pytest
+
+from qlab.cli import main
+from qlab.context import RunAbortedError, SilentProgress
+from qlab.errors import StationError, UsageError
+from qlab.plots import plot_run
+from qlab.replay import reanalyse_run, replay_run
+from qlab.runfile.reader import RunFile
+from qlab.runfile.schema import RunStatus
+from qlab.runner import run_experiment
+from qlab.station import load_station, parse_station
+
+TEXT = load_station(packaged="pairs").text()
+
+
+def station(*changes):
+    text = TEXT
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return parse_station(text, "pairs.toml")
+
+
+def run(path, file=None, seed=1, progress=None, **overrides):
+    return run_experiment(
+        "tags", file or station(), path, seed=seed, overrides=overrides, progress=progress
+    )
+
+
+class Noting(SilentProgress):
+    """Keeps what is shown, and may ask for an end."""
+
+    def __init__(self, stop_after=10**9):
+        self.notes = []
+        self._stop_after = stop_after
+
+    def step(self, note=""):
+        self.notes.append(note)
+        if len(self.notes) == self._stop_after:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tags") / "run.h5"
+    progress = Noting()
+    outcome = run(path, duration_s=2.5, progress=progress)
+    assert outcome.error is None
+    return path, outcome.results, progress.notes
+
+
+def test_the_file_holds_what_the_taggers_told(recorded):
+    path, results, _ = recorded
+    with RunFile.open(path) as found:
+        for name in ("tagger_a", "tagger_b"):
+            ticks = found.read(f"data/{name}/timestamps")
+            lines = found.read(f"data/{name}/detectors")
+            counts = {int(n): int((lines == n).sum()) for n in np.unique(lines)}
+            told = results["taggers"][name]["lines"]
+            assert {int(n): line["count"] for n, line in told.items()} == counts
+            assert set(counts) == {1, 2}
+            assert np.all(np.diff(ticks) >= 0)
+            assert ticks[0] >= 0
+            assert ticks[-1] < 2.5 / 2e-9
+            assert found.attributes(f"data/{name}/timestamps")["tick_s"] == [1, 500_000_000]
+
+
+def test_rates_are_shown_on_the_way(recorded):
+    _, results, notes = recorded
+    assert len(notes) >= 2
+    line = results["taggers"]["tagger_b"]["lines"]["1"]
+    assert line["rate_hz"] == pytest.approx(line["count"] / 2.5)
+    shown = float(notes[-1].split("tagger_b 1: ")[1].split("/s")[0].replace(",", ""))
+    assert shown == pytest.approx(line["rate_hz"], rel=0.1)
+
+
+def test_the_run_replays_and_its_counts_follow_from_the_data(recorded, tmp_path):
+    path, results, _ = recorded
+    assert replay_run(path).matched
+    assert reanalyse_run(path)["taggers"] == results["taggers"]
+    plot_run(path, tmp_path / "run.png")
+    assert (tmp_path / "run.png").stat().st_size > 10_000
+
+
+def test_ctrl_c_ends_a_run_without_a_limit_and_keeps_its_results(tmp_path):
+    file = station(("duration_s = 10.0\n", ""))
+    outcome = run(tmp_path / "run.h5", file, progress=Noting(stop_after=2))
+    assert outcome.error is None
+    assert outcome.results["stopped"] == "SIGINT"
+    assert outcome.results["duration_s"] == pytest.approx(2.0, abs=0.3)
+    assert replay_run(tmp_path / "run.h5").matched
+
+
+def test_ctrl_c_before_the_time_is_over_aborts_and_keeps_the_tags(tmp_path):
+    outcome = run(tmp_path / "run.h5", progress=Noting(stop_after=2))
+    assert isinstance(outcome.error, RunAbortedError)
+    with RunFile.open(tmp_path / "run.h5") as found:
+        assert found.status is RunStatus.ABORTED
+        assert found.rows("data/tagger_a/timestamps") > 20_000
+
+
+def test_a_single_tagger_may_play_the_role_tagger(tmp_path):
+    file = station(('taggers = ["tagger_a", "tagger_b"]', 'tagger = "tagger_b"'))
+    outcome = run(tmp_path / "run.h5", file, duration_s=0.3)
+    assert list(outcome.results["taggers"]) == ["tagger_b"]
+    with RunFile.open(tmp_path / "run.h5") as found:
+        assert found.rows("data/timestamps") == found.rows("data/detectors") > 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (('taggers = ["tagger_a", "tagger_b"]', ""), StationError, "nobody plays"),
+        (('taggers = ["tagger_a", "tagger_b"]', 'taggers = ["tagger_a", "tagger_a"]'),
+         StationError, "twice"),
+        (('coincidences = [[1, 2]]', "coincidences = [[1, 1]]"), StationError, "different lines"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(tmp_path, change, error, match):
+    with pytest.raises(error, match=match):
+        run(tmp_path / "run.h5", station(change))
+
+
+def test_an_instrument_that_is_no_tagger_is_refused(tmp_path):
+    file = load_station()
+    text = file.text().replace('tagger = "tagger"', 'tagger = "counter"')
+    with pytest.raises(UsageError, match="no time tagger"):
+        run(tmp_path / "run.h5", parse_station(text, "bench.toml"))
+
+
+def test_the_command_line(tmp_path, capsys):
+    path = tmp_path / "run.h5"
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "tags", "--duration", "0.2", "--seed", "1", "-o", str(path), "--json"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == "qlab.run.tags/1"
+    assert told["taggers"]["tagger_a"]["lines"]["1"]["count"] > 1000
