@@ -1,24 +1,29 @@
 """Verify the sign and the gain of a clock's steering against a counter.
 
 The clock is steered up, down, down and up again by the same amount, so that its own
-frequency and drift cancel (weights + - - + over equal times). The counter's intervals,
-started by the clock's pulse and stopped by the reference's, give the slope of the phase in
-each quarter; positive phase means that the clock comes first, so a clock that is steered up
-gains. Afterwards the steering is what it was.
+frequency and drift cancel (weights + - - + over equal times), several times over. The
+counter's intervals, started by the clock's pulse and stopped by the reference's, give the
+slope of the phase in each quarter; positive phase means that the clock comes first, so a clock
+that is steered up gains. The scatter of the cycles is the uncertainty: that of the readings
+about a straight line would leave out the clock's own noise, which wanders. Afterwards the
+steering is what it was.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from drivers.core.errors import InstrumentFaultError, ValueOutOfRangeError
+from calibration.intervals import LEAST, mean_and_variance, measured_together, present
+from drivers.core.errors import ValueOutOfRangeError
 from drivers.roles import IntervalCounter, SteerableStandard
 
-__all__ = ["SteeringGain", "calibrate_steering"]
+__all__ = ["SteeringGain", "calibrate_steering", "excursion_steps", "steering_gain"]
 
 _QUARTERS = (1.0, -1.0, -1.0, 1.0)
-_LEAST = 8
+_LEAST_CYCLES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class SteeringGain:
         Change of the frequency over change of the steering; 1 for a clock that does as it
         is told, negative for one whose sign is wrong.
     standard_uncertainty : float
-        Of the gain, from the scatter of the readings about straight lines.
+        Of the gain, from the scatter of the cycles.
     excursion : float
         Fractional frequency by which the clock was steered either way.
     readings : int
@@ -56,7 +61,9 @@ def calibrate_steering(
     counter: IntervalCounter,
     *,
     excursion: float = 1e-10,
-    readings: int = 100,
+    readings: int = 20,
+    cycles: int = 10,
+    shielded: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> SteeringGain:
     """Steer a clock to and fro and return what its frequency did.
 
@@ -71,16 +78,19 @@ def calibrate_steering(
         the clock's steps.
     readings : int
         Intervals of each quarter, at least 8.
+    cycles : int
+        How often all four are done, at least 4.
+    shielded : callable
+        Gives a block that nobody can stop, in which the steering is put back.
 
     Raises
     ------
     ValueOutOfRangeError
-        If the steering has no room for the excursion, or readings are too few.
+        If the steering has no room for the excursion, or readings or cycles are too few.
     InstrumentFaultError
         If so many pulses are missing that a quarter cannot be judged.
     """
-    step = clock.steering_step
-    by = step * max(1, round(excursion / step))
+    by = clock.steering_step * excursion_steps(excursion, clock.steering_step)
     start = clock.steering
     low, high = clock.steering_range
     if not low <= start - by <= start + by <= high:
@@ -89,46 +99,57 @@ def calibrate_steering(
             remedy="choose a smaller excursion",
             instrument=getattr(clock, "path", ""),
         )
-    if readings < _LEAST:
-        raise ValueOutOfRangeError(f"{readings} readings are fewer than {_LEAST}")
-    slopes, variances, used = [], [], 0
+    if readings < LEAST:
+        raise ValueOutOfRangeError(f"{readings} readings are fewer than {LEAST}")
+    if cycles < _LEAST_CYCLES:
+        raise ValueOutOfRangeError(f"{cycles} cycles are fewer than {_LEAST_CYCLES}")
+    quarters = []
     try:
-        for sign in _QUARTERS:
+        for sign in _QUARTERS * cycles:
             clock.steering = start + sign * by
-            found = [_interval(counter) for _ in range(readings)]
-            slope, variance, count = _line(found, getattr(counter, "path", ""))
-            slopes.append(slope)
-            variances.append(variance)
-            used += count
+            quarters.append([measured_together([counter])[0] for _ in range(readings)])
     finally:
-        clock.steering = start
-    gain = sum(s * w for s, w in zip(slopes, _QUARTERS, strict=True)) / (4.0 * by)
-    return SteeringGain(gain, math.sqrt(sum(variances)) / (4.0 * by), by, used)
+        with shielded():
+            clock.steering = start
+    return steering_gain(quarters, by, getattr(counter, "path", ""))
 
 
-def _interval(counter: IntervalCounter) -> float:
-    counter.begin_interval()
-    return counter.interval_s()
+def excursion_steps(excursion: float, step: float) -> int:
+    """Return by how many steps a clock is steered, one at least."""
+    return max(1, round(excursion / step))
 
 
-def _line(values: list[float], instrument: str) -> tuple[float, float, int]:
-    """Return the slope per reading, its variance and the number of readings used.
+def steering_gain(
+    quarters: Sequence[Sequence[float]], excursion: float, instrument: str = ""
+) -> SteeringGain:
+    """Return the gain from the intervals of all quarters, four for each cycle.
+
+    Raises
+    ------
+    InstrumentFaultError
+        If so many pulses are missing that a quarter cannot be judged.
+    """
+    lines = [_line(quarter, instrument) for quarter in quarters]
+    size = len(_QUARTERS)
+    gains = [
+        sum(slope * sign for (slope, _), sign in zip(lines[k : k + size], _QUARTERS, strict=True))
+        / (size * excursion)
+        for k in range(0, len(lines), size)
+    ]
+    gain, variance = mean_and_variance(gains)
+    return SteeringGain(gain, math.sqrt(variance), excursion, sum(count for _, count in lines))
+
+
+def _line(values: Sequence[float], instrument: str) -> tuple[float, int]:
+    """Return the slope per reading and the number of readings used.
 
     Intervals are taken between minus and plus half a second of the first.
     """
-    points = [(k, v) for k, v in enumerate(values) if not math.isnan(v)]
-    if len(points) < _LEAST or 2 * len(points) < len(values):
-        raise InstrumentFaultError(
-            f"only {len(points)} of {len(values)} pulses came",
-            remedy="check the pulses, their levels and the cables",
-            instrument=instrument,
-        )
+    points = present(values, instrument)
     first = points[0][1]
     points = [(k, (v - first + 0.5) % 1.0 - 0.5) for k, v in points]
     n = len(points)
     mean_k = sum(k for k, _ in points) / n
     mean_v = sum(v for _, v in points) / n
     spread = sum((k - mean_k) ** 2 for k, _ in points)
-    slope = sum((k - mean_k) * (v - mean_v) for k, v in points) / spread
-    rest = sum((v - mean_v - slope * (k - mean_k)) ** 2 for k, v in points)
-    return slope, rest / (n - 2) / spread, n
+    return sum((k - mean_k) * (v - mean_v) for k, v in points) / spread, n

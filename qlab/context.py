@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AbortFlag",
     "DataSink",
+    "HandWork",
     "KeyFacts",
     "KeySink",
     "Opening",
@@ -279,6 +280,25 @@ class SilentProgress:
         """Show nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class HandWork:
+    """Something at an instrument's front panel that only a person can do.
+
+    Attributes
+    ----------
+    instrument : str
+        Whose front panel.
+    action : str
+        What, for a simulated bench: ``split``, ``swap`` or ``restore`` the leads.
+    text : str
+        What, for a person.
+    """
+
+    instrument: str
+    action: str
+    text: str
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What a running experiment holds.
@@ -307,6 +327,8 @@ class RunContext:
         The other party's station, if it has one of its own.
     lost : mapping of str to bytes
         In a replay, the parties whose process the run lost, and how.
+    hands : callable or None
+        Gets something done by hand; None in a replay, where it has been done.
     """
 
     station: Station
@@ -320,10 +342,17 @@ class RunContext:
     apart: bool = False
     peer: Peer | None = None
     lost: Mapping[str, bytes] = field(default_factory=dict)
+    hands: Callable[[HandWork], None] | None = None
 
     def note(self, text: str) -> None:
         """Write a line into the run's log."""
         self.recorder.record("run", Kind.LOG, text.encode())
+
+    def by_hand(self, work: HandWork) -> None:
+        """Have a person do something, and record that it was done."""
+        if self.hands is not None:
+            self.hands(work)
+        self.recorder.record("operator", Kind.MESSAGE, work.text.encode())
 
     def message(self, direction: str, payload: bytes) -> None:
         """Record a message between the parties, such as ``alice-to-bob``."""

@@ -35,6 +35,7 @@ from qlab.context import (
 )
 from qlab.errors import ExitCode, QlabError, UsageError, one_line
 from qlab.experiments.interface import Experiment, experiment
+from qlab.hands import Operator, hands_of
 from qlab.keystore import KeyRecord, KeyStore
 from qlab.link.errors import TamperedError
 from qlab.link.peer import AgreedKeys, OtherParty, PairEntropy, meeting
@@ -100,6 +101,7 @@ def run_experiment(
     key_store: KeyStore | None = None,
     apart: bool = True,
     other: OtherParty | None = None,
+    operator: Operator | None = None,
 ) -> Outcome:
     """Run an experiment and write its run file.
 
@@ -124,6 +126,9 @@ def run_experiment(
         Whether the parties of a distillation work in processes of their own.
     other : OtherParty, optional
         The other party's station, if each has its own.
+    operator : callable, optional
+        Has a person do what a calibration of real instruments needs done by hand; takes a
+        `qlab.context.HandWork` and returns when it is done.
 
     Returns
     -------
@@ -209,6 +214,7 @@ def run_experiment(
                 shielded=tap.shielded,
                 apart=apart,
                 peer=peer,
+                hands=hands_of(station, operator, tap),
             )
             outcome = conduct(planned, ctx)
             if peer is not None:

@@ -17,8 +17,11 @@ class Clock:
     steering_step = 1e-12
     steering_range = (-2e-9, 2e-9)
 
-    def __init__(self, gain=1.0, offset=3e-11, drift=1e-14, noise=1e-10, seed=1, missing=0.0):
+    def __init__(
+        self, gain=1.0, offset=3e-11, drift=1e-14, noise=1e-10, seed=1, missing=0.0, wander=0.0
+    ):
         self.gain, self.frequency, self.drift, self.noise = gain, offset, drift, noise
+        self.wander = wander
         self.missing = missing
         self.random = random.Random(seed)
         self.phase, self.steering, self.set_to = 0.4999999, 5e-11, []
@@ -30,6 +33,7 @@ class Clock:
 
     def begin_interval(self):
         self.phase += self.frequency + self.gain * self.steering
+        self.phase += self.wander * self.random.gauss(0.0, 1.0)
         self.frequency += self.drift
 
     def interval_s(self):
@@ -41,23 +45,28 @@ class Clock:
 
 @pytest.mark.parametrize("gain", [1.0, -1.0, 0.5, 1.05])
 def test_gain_and_sign_are_found_despite_offset_and_drift(gain):
-    """Within five standard uncertainties, but for one seed in a million."""
+    """Within five standard uncertainties: of ten cycles, but for 7 seeds in ten thousand."""
     clock = Clock(gain)
     found = calibrate_steering(clock, clock, readings=50)
     assert abs(found.gain - gain) < 5 * found.standard_uncertainty
     assert found.standard_uncertainty < 0.01
     assert found.sign == (1 if gain > 0 else -1)
-    assert found.readings == 200
+    assert found.readings == 2000
 
 
-def test_the_uncertainty_is_that_of_the_gain():
-    """Of 300 runs 68.3 % lie within one; 0.60 to 0.76 is within 3 sigma."""
+@pytest.mark.parametrize("noise", [{"noise": 1e-10}, {"noise": 2e-11, "wander": 2e-11}])
+def test_the_uncertainty_is_that_of_the_gain(noise):
+    """Of 300 runs of ten cycles 65.7 % lie within one (Student, 9); 3 sigma are 8.2 %.
+
+    Also where the clock's own frequency noise is what counts: about straight lines its
+    readings scatter far less than its slopes do.
+    """
     within = 0
     for seed in range(300):
-        clock = Clock(seed=seed, drift=0.0)
+        clock = Clock(seed=seed, drift=0.0, **noise)
         found = calibrate_steering(clock, clock, readings=20)
         within += abs(found.gain - 1.0) < found.standard_uncertainty
-    assert 0.60 < within / 300 < 0.76
+    assert 0.575 < within / 300 < 0.739
 
 
 def test_the_steering_is_what_it_was():
@@ -75,7 +84,7 @@ def test_missing_pulses_are_left_out():
     clock = Clock(missing=0.2)
     found = calibrate_steering(clock, clock, readings=50)
     assert abs(found.gain - 1.0) < 5 * found.standard_uncertainty
-    assert 100 < found.readings < 200
+    assert 1000 < found.readings < 2000
 
 
 def test_a_clock_that_does_not_follow_has_no_sign():
@@ -91,6 +100,8 @@ def test_room_and_number_are_checked_before_anything_is_steered():
         calibrate_steering(clock, clock, excursion=2e-9)
     with pytest.raises(ValueOutOfRangeError, match="fewer"):
         calibrate_steering(clock, clock, readings=7)
+    with pytest.raises(ValueOutOfRangeError, match="cycles"):
+        calibrate_steering(clock, clock, cycles=3)
     assert clock.set_to == []
 
 
@@ -102,6 +113,6 @@ def test_on_the_simulated_bench():
             counter.channel(number).auto_level = False
             counter.channel(number).level_v = 1.0
         counter.prepare_intervals()
-        found = calibrate_steering(local, counter, readings=60)
+        found = calibrate_steering(local, counter, readings=20)
     assert found.sign == 1
     assert abs(found.gain - 1.0) < 5 * found.standard_uncertainty

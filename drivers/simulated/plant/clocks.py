@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.simulated.plant.clock_fibre import ClockFibre, ClockFibreParameters
+from drivers.simulated.plant.clock_panel import Panel
 from drivers.simulated.plant.figures import OscillatorParameters
 from drivers.simulated.plant.oscillators import NoisyOscillator
 from drivers.simulated.plant.signals import ArrivingSignal, Fault, Pulses, Signal, with_faults
@@ -33,6 +34,9 @@ class SiteParameters:
         The fibre over which the reference comes.
     temperature : TemperatureParameters
         Where the clock stands.
+    trigger_delays_s, far_trigger_delays_s, direct_trigger_delays_s : pair of float
+        From connector to trigger, at inputs 1 and 2 of the counters behind `panel`,
+        `far_panel` and `direct_panel`.
     """
 
     local: OscillatorParameters = field(default=OscillatorParameters.preset("fs725"))
@@ -41,6 +45,9 @@ class SiteParameters:
     temperature: TemperatureParameters = field(
         default=TemperatureParameters(daily_k=0.5, wander_k=0.2, wander_s=20_000.0)
     )
+    trigger_delays_s: tuple[float, float] = (0.0, 0.0)
+    far_trigger_delays_s: tuple[float, float] = (0.0, 0.0)
+    direct_trigger_delays_s: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +128,9 @@ class Site:
         Of the room.
     fibre : ClockFibre
         The way.
+    panel, far_panel, direct_panel : Panel
+        Inputs of a counter here (local and delivered pulses), of one at the reference (its
+        pulses and those returned), and of one with short leads to both clocks' pulses.
     """
 
     def __init__(
@@ -141,6 +151,9 @@ class Site:
         self.delivered_pps = with_faults(ArrivingSignal(reference_pps, there), faults)
         self.returned = with_faults(ArrivingSignal(self.local, back), faults)
         self.returned_pps = with_faults(ArrivingSignal(self.pps, back), faults)
+        self.panel = Panel(self.pps, self.delivered_pps, p.trigger_delays_s)
+        self.far_panel = Panel(reference_pps, self.returned_pps, p.far_trigger_delays_s)
+        self.direct_panel = Panel(self.pps, reference_pps, p.direct_trigger_delays_s)
 
 
 class ClockPlant:
