@@ -1,0 +1,1 @@
+"""Correlating sorted time tags: lags, coincidences, dead times and afterpulses."""

@@ -1,0 +1,215 @@
+"""Position, width and contrast of a peak."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import least_squares
+from scipy.special import ndtr, xlogy
+
+from protocols.timetags.correlation.g2 import Correlation
+from protocols.timetags.correlation.search import Feature
+
+__all__ = ["FWHM", "Contrast", "Peak", "contrast", "fit_peak"]
+
+Floats = npt.NDArray[np.float64]
+
+FWHM = 2 * math.sqrt(2 * math.log(2))
+"""Full width at half maximum of a Gaussian of unit standard deviation."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A Gaussian on a flat background.
+
+    Attributes
+    ----------
+    position, position_std : float
+        In ticks.
+    sigma, sigma_std : float
+        Standard deviation, in ticks. NaN if the peak is too narrow for the bins to tell.
+    pairs, pairs_std : float
+        Pairs in it, above the background.
+    background : float
+        Pairs per tick of lag.
+    deviance, freedom : float, int
+        −2 log likelihood against a model that fits every bin, and the degrees of freedom, which
+        it is near if the peak is a Gaussian and bins are well filled.
+    """
+
+    position: float
+    position_std: float
+    sigma: float
+    sigma_std: float
+    pairs: float
+    pairs_std: float
+    background: float
+    deviance: float
+    freedom: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Coincidences and accidentals in a window.
+
+    Attributes
+    ----------
+    window : tuple of int
+        First lag in the window and first one after it, in ticks: whole bins.
+    coincidences : int
+        Pairs in the window, whatever made them.
+    accidentals, accidentals_std : float
+        Pairs that the histogram beside the peak suggests for the window.
+    ratio, ratio_std : float
+        Coincidences over accidentals; NaN if no pair lies beside the peak.
+    """
+
+    window: tuple[int, int]
+    coincidences: int
+    accidentals: float
+    accidentals_std: float
+    ratio: float
+    ratio_std: float
+
+
+def _model(parameters: Floats, edges: Floats, shape: Floats) -> Floats:
+    """Return the pairs expected per bin; `shape` is what one pair of background per tick gives."""
+    background, pairs, position, sigma = parameters
+    model: Floats = background * shape + pairs * np.diff(ndtr((edges - position) / sigma))
+    return model
+
+
+def _slopes(parameters: Floats, edges: Floats, shape: Floats) -> Floats:
+    """Return the derivatives of `_model`, shape (bins, 4)."""
+    _, pairs, position, sigma = parameters
+    z = (edges - position) / sigma
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    columns = (
+        shape,
+        np.diff(ndtr(z)),
+        -pairs / sigma * np.diff(density),
+        -pairs / sigma * np.diff(z * density),
+    )
+    return np.stack(columns, axis=1)
+
+
+def _deviances(model: Floats, counts: Floats) -> Floats:
+    """Return signed roots of each bin's deviance: their squares sum to −2 log likelihood."""
+    terms = 2 * (model - counts + xlogy(counts, counts / model))
+    signed: Floats = np.sign(model - counts) * np.sqrt(np.maximum(terms, 0))
+    return signed
+
+
+def fit_peak(found: Correlation, feature: Feature) -> Peak:
+    """Fit a Gaussian on a flat background to a peak and its surroundings.
+
+    Maximum likelihood of Poisson counts (Baker and Cousins, Nucl. Instrum. Methods 221, 437
+    (1984)), of the Gaussian integrated over each bin; uncertainties from Fisher's information.
+
+    Parameters
+    ----------
+    found : Correlation
+    feature : Feature
+        The peak, as `search.strongest` finds it.
+    """
+    middle = feature.first + feature.width / 2
+    reach = max(8 * feature.width, 12)
+    low = max(0, int(middle - reach))
+    high = min(len(found.bins), int(middle + reach) + 1)
+    counts = found.counts[low:high].astype(float)
+    # Both times are whole ticks, so a lag of m ticks stands for those around m.
+    edges = found.bins.edges[low : high + 1].astype(np.float64) - 0.5
+    span = edges[-1] - edges[0]
+    shape = found.expected[low:high] / found.expected[low:high].sum() * span
+    start = _start(counts, edges, shape, feature, low)
+    narrowest = 0.02 * float(found.bins.width)
+    bounds = (
+        [1e-9 * counts.sum() / span, 0.0, edges[0], narrowest],
+        [counts.sum() / span, 2 * counts.sum(), edges[-1], span],
+    )
+
+    def residuals(parameters: Floats) -> Floats:
+        return _deviances(np.maximum(_model(parameters, edges, shape), 1e-12), counts)
+
+    def slopes(parameters: Floats) -> Floats:
+        model = np.maximum(_model(parameters, edges, shape), 1e-12)
+        signed = _deviances(model, counts)
+        close = np.abs(signed) < 1e-6
+        factor = np.where(
+            close, 1 / np.sqrt(model), (1 - counts / model) / np.where(close, 1, signed)
+        )
+        return factor[:, None] * _slopes(parameters, edges, shape)
+
+    fit = least_squares(
+        residuals, np.clip(start, *bounds), slopes, bounds, x_scale=np.maximum(start, 1e-6)
+    )
+    background, pairs, position, sigma = fit.x.tolist()
+    model = np.maximum(_model(fit.x, edges, shape), 1e-12)
+    derivatives = _slopes(fit.x, edges, shape)
+    covariance = np.linalg.pinv(derivatives.T @ (derivatives / model[:, None]))
+    stds = np.sqrt(np.maximum(np.diag(covariance), 0))
+    bin_width = float(found.bins.width)
+    if sigma < 0.4 * bin_width:  # two bins may hold it all: they tell where it is, not how wide
+        stds[2] = max(stds[2], bin_width / math.sqrt(12))
+        sigma = stds[3] = math.nan
+    return Peak(
+        position, float(stds[2]), sigma, float(stds[3]), pairs, float(stds[1]), background,
+        float(2 * fit.cost), counts.size - 4,
+    )  # fmt: skip
+
+
+def _start(counts: Floats, edges: Floats, shape: Floats, feature: Feature, low: int) -> Floats:
+    """Return parameters to begin with: moments of what the window holds above its sides."""
+    inside = slice(feature.first - low, feature.first - low + feature.width)
+    beside = np.ones(counts.size, bool)
+    beside[inside] = False
+    background = float(counts[beside].sum() / max(shape[beside].sum(), 1e-12))
+    above = np.maximum(counts[inside] - background * shape[inside], 0)
+    pairs = max(float(above.sum()), 1.0)
+    middles = (edges[:-1] + edges[1:])[inside] / 2
+    position = float(np.sum(above * middles) / pairs) if above.any() else float(middles.mean())
+    spread = float(np.sum(above * (middles - position) ** 2) / pairs)
+    width = (edges[-1] - edges[0]) / counts.size
+    return np.array([background, pairs, position, math.sqrt(spread + width * width / 12)])
+
+
+def contrast(found: Correlation, peak: Peak, window: float | None = None) -> Contrast:
+    """Return the coincidence-to-accidental ratio of a peak.
+
+    Accidentals are what the bins farther than six standard deviations from the peak suggest,
+    through the whole histogram, each for its share of chance pairs.
+
+    Parameters
+    ----------
+    found : Correlation
+    peak : Peak
+    window : float, optional
+        Width in ticks around the position, within which lie the middles of the bins that count;
+        four standard deviations, which hold 95 % of a Gaussian, if not given. At least the
+        bin that holds the position.
+    """
+    width = float(found.bins.width)
+    sigma = width / 2 if math.isnan(peak.sigma) else peak.sigma
+    half = (4 * sigma if window is None else window) / 2
+    distance = np.abs(found.bins.middles - peak.position)
+    inside = distance <= half
+    inside[np.argmin(distance)] = True
+    beside = (distance > 6 * sigma + width) & ~inside
+    places = np.flatnonzero(inside)
+    first, last = int(places[0]), int(places[-1])
+    coincidences, others = int(found.counts[inside].sum()), int(found.counts[beside].sum())
+    chance = float(found.expected[beside].sum())
+    share = float(found.expected[inside].sum()) / chance if chance > 0 else math.nan
+    accidentals, std = others * share, math.sqrt(max(others, 1)) * share
+    known = others > 0 and not math.isnan(share)
+    ratio = coincidences / accidentals if known else math.nan
+    ratio_std = (
+        ratio * math.sqrt(1 / coincidences + 1 / others) if known and coincidences else math.nan
+    )
+    edges = found.bins.edges
+    return Contrast(
+        (int(edges[first]), int(edges[last + 1])), coincidences, accidentals, std, ratio, ratio_std
+    )
