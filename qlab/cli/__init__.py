@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 # What `qlab --help` shows is here, so that it imports no command.
 _COMMANDS = {
     "run": ("qlab.cli.run:run", "Run an experiment and record it."),
+    "calibrate": ("qlab.cli.calibrate:calibrate", "Find delays and gains, and write them down."),
     "replay": ("qlab.cli.replay:replay", "Replay a run file and compare everything."),
     "inspect": ("qlab.cli.inspect:inspect", "Show what a run file holds, finished or not."),
     "plot": ("qlab.cli.plot:plot", "Draw a run's results."),

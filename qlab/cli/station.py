@@ -59,6 +59,12 @@ def station() -> None:
     help="The simulated pair source (what `qlab run tags` uses).",
 )
 @click.option(
+    "--calibration",
+    "kind",
+    flag_value="calibration.toml",
+    help="The simulated bench of two-way transfer (what `qlab calibrate` uses).",
+)
+@click.option(
     "--template",
     "kind",
     flag_value="template.toml",

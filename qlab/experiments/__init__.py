@@ -51,4 +51,19 @@ EXPERIMENTS = {
         "qlab.experiments.tags.summary:summary",
         "qlab.experiments.tags.picture:draw",
     ),
+    "counter-skew": Entry(
+        "qlab.experiments.calibrations.counter_skew:CounterSkewCalibration",
+        "qlab.experiments.calibrations.summary:summary",
+        "qlab.experiments.calibrations.picture:draw",
+    ),
+    "two-way": Entry(
+        "qlab.experiments.calibrations.two_way:TwoWayCalibration",
+        "qlab.experiments.calibrations.summary:summary",
+        "qlab.experiments.calibrations.picture:draw",
+    ),
+    "steering": Entry(
+        "qlab.experiments.calibrations.steering:SteeringCalibration",
+        "qlab.experiments.calibrations.summary:summary",
+        "qlab.experiments.calibrations.picture:draw",
+    ),
 }

@@ -42,7 +42,7 @@ SCHEMA = 1
 #: The kinds of `drivers.simulated.plants`, which only a bench that is built has to load.
 PLANT_KINDS = ("link", "clocks", "optical-link", "pairs")
 #: Sources of a run file's journal that are no instruments.
-_TAKEN = ("clock", "entropy", "message", "run")
+_TAKEN = ("clock", "entropy", "message", "operator", "run")
 
 _T = TypeVar("_T")
 
@@ -114,7 +114,7 @@ def load_station(file: str | FilePath | None = None, packaged: str = "bench") ->
     ----------
     file : path, optional
     packaged : str
-        ``bench`` (BB84), ``clock`` or ``fibre``.
+        ``bench`` (BB84), ``clock``, ``fibre``, ``pairs`` or ``calibration``.
 
     Raises
     ------

@@ -16,6 +16,7 @@ from qlab.errors import UsageError
 from qlab.experiments.clock.asking import Asking
 from qlab.experiments.clock.judgement import judged
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
+from qlab.experiments.clock.records import with_records
 from qlab.experiments.clock.site import LOG, Allowed, Site
 from qlab.experiments.interface import RecordedData
 from qlab.runfile.schema import Attribute, DatasetSpec
@@ -35,7 +36,8 @@ def planned_clock(station: StationFile, overrides: Mapping[str, Any]) -> Clock:
         options = dataclasses.replace(options, duration_s=float(overrides["duration_s"]))
     if not options.start_tai_ns:
         options = dataclasses.replace(options, start_tai_ns=tai_ns(time.time_ns()))
-    sites = tuple(_tuned(options, site) for site in options.sites)
+    taken = (with_records(station, *each) for each in enumerate(options.sites))
+    sites = tuple(_tuned(options, site) for site in taken)
     return Clock(station, dataclasses.replace(options, sites=sites))
 
 

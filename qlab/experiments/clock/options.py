@@ -104,6 +104,9 @@ class SiteOptions:
     )
     asymmetry_date: str = setting("", doc="Two-way: when that was calibrated.")
     delays: tuple[DelayEntry, ...] = setting((), doc="The delay ledger.")
+    ledger: tuple[str, ...] = setting(
+        (), doc="Records of `qlab calibrate` that add to it, beside the station file."
+    )
 
     def correction(self, signal: str) -> Correction:
         """Return what the ledger adds to the readings of the pulses or of the sines."""
