@@ -37,6 +37,17 @@ class Correlation:
     g2: Floats
     g2_std: Floats
 
+    def above(self, number: int) -> Correlation:
+        """Return the part with bins of larger numbers."""
+        kept = slice(number + 1 - self.bins.first, None)
+        return Correlation(
+            Bins(self.bins.width, number + 1, self.bins.last),
+            self.counts[kept],
+            self.expected[kept],
+            self.g2[kept],
+            self.g2_std[kept],
+        )
+
 
 def normalise(
     bins: Bins, counts: npt.NDArray[np.int64], singles: Singles, *, first_only: bool = False

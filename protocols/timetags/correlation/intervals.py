@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import poisson
+from scipy.special import pdtr
 
 from protocols.errors import ParameterError
 from protocols.timetags.correlation.bins import Bins
@@ -177,7 +177,7 @@ def _dead_time(
         return None
     k = int(risen[0])
     missing = per_tick * float(edges[places[k]] - edges[0])
-    if poisson.cdf(int(found[:k].sum()), missing) > _UNLIKELY:
+    if pdtr(int(found[:k].sum()), missing) > _UNLIKELY:
         return None
     # Of a sharp edge within bin k, the filled part of the bin tells where; before it, nothing.
     share = min(1.0, float(found[k] / (per_tick * sizes[k])))

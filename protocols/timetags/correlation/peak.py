@@ -13,7 +13,7 @@ from scipy.special import ndtr, xlogy
 from protocols.timetags.correlation.g2 import Correlation
 from protocols.timetags.correlation.search import Feature
 
-__all__ = ["FWHM", "Contrast", "Peak", "contrast", "fit_peak"]
+__all__ = ["FWHM", "Contrast", "Peak", "contrast", "fit_peak", "model"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,8 +78,16 @@ class Contrast:
 def _model(parameters: Floats, edges: Floats, shape: Floats) -> Floats:
     """Return the pairs expected per bin; `shape` is what one pair of background per tick gives."""
     background, pairs, position, sigma = parameters
-    model: Floats = background * shape + pairs * np.diff(ndtr((edges - position) / sigma))
-    return model
+    expected: Floats = background * shape + pairs * np.diff(ndtr((edges - position) / sigma))
+    return expected
+
+
+def model(peak: Peak, found: Correlation) -> Floats:
+    """Return the pairs that a fitted peak with its background expects in every bin."""
+    parameters = np.array([peak.background, peak.pairs, peak.position, peak.sigma])
+    return _model(
+        parameters, found.bins.edges.astype(np.float64) - 0.5, found.bins.ticks.astype(np.float64)
+    )
 
 
 def _slopes(parameters: Floats, edges: Floats, shape: Floats) -> Floats:
@@ -96,10 +104,10 @@ def _slopes(parameters: Floats, edges: Floats, shape: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _deviances(model: Floats, counts: Floats) -> Floats:
+def _deviances(expected: Floats, counts: Floats) -> Floats:
     """Return signed roots of each bin's deviance: their squares sum to −2 log likelihood."""
-    terms = 2 * (model - counts + xlogy(counts, counts / model))
-    signed: Floats = np.sign(model - counts) * np.sqrt(np.maximum(terms, 0))
+    terms = 2 * (expected - counts + xlogy(counts, counts / expected))
+    signed: Floats = np.sign(expected - counts) * np.sqrt(np.maximum(terms, 0))
     return signed
 
 
@@ -131,25 +139,25 @@ def fit_peak(found: Correlation, feature: Feature) -> Peak:
         [counts.sum() / span, 2 * counts.sum(), edges[-1], span],
     )
 
+    def expected(parameters: Floats) -> Floats:
+        return np.maximum(_model(parameters, edges, shape), 1e-12)
+
     def residuals(parameters: Floats) -> Floats:
-        return _deviances(np.maximum(_model(parameters, edges, shape), 1e-12), counts)
+        return _deviances(expected(parameters), counts)
 
     def slopes(parameters: Floats) -> Floats:
-        model = np.maximum(_model(parameters, edges, shape), 1e-12)
-        signed = _deviances(model, counts)
+        fitted = expected(parameters)
+        signed = _deviances(fitted, counts)
         close = np.abs(signed) < 1e-6
-        factor = np.where(
-            close, 1 / np.sqrt(model), (1 - counts / model) / np.where(close, 1, signed)
-        )
-        return factor[:, None] * _slopes(parameters, edges, shape)
+        limit, other = 1 / np.sqrt(fitted), (1 - counts / fitted) / np.where(close, 1, signed)
+        return np.where(close, limit, other)[:, None] * _slopes(parameters, edges, shape)
 
     fit = least_squares(
         residuals, np.clip(start, *bounds), slopes, bounds, x_scale=np.maximum(start, 1e-6)
     )
     background, pairs, position, sigma = fit.x.tolist()
-    model = np.maximum(_model(fit.x, edges, shape), 1e-12)
     derivatives = _slopes(fit.x, edges, shape)
-    covariance = np.linalg.pinv(derivatives.T @ (derivatives / model[:, None]))
+    covariance = np.linalg.pinv(derivatives.T @ (derivatives / expected(fit.x)[:, None]))
     stds = np.sqrt(np.maximum(np.diag(covariance), 0))
     bin_width = float(found.bins.width)
     if sigma < 0.4 * bin_width:  # two bins may hold it all: they tell where it is, not how wide

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
-from scipy.stats import binom
+from scipy.special import betainc, xlogy
 
 from protocols.timetags.correlation.g2 import Correlation
 
@@ -73,8 +72,7 @@ def strongest(found: Correlation) -> Feature | None:
     k = int(below[first + width] - below[first])
     share = float((chance[first + width] - chance[first]) / chance[-1])
     peak = k > total * share
-    tail = float(binom.logsf(k - 1, total, share) if peak else binom.logcdf(k, total, share))
-    if math.isinf(tail):  # below what is computed there
-        tail = -total * best[0]
-    log_alarm = min(0.0, tail + math.log(2 * windows))
-    return Feature(first, width, peak, math.exp(log_alarm))
+    tail = betainc(k, total - k + 1, share) if peak else betainc(total - k, k + 1, 1 - share)
+    # Below what is computed there the bound itself is good enough.
+    log_tail = math.log(tail) if tail > 1e-280 else -total * best[0]
+    return Feature(first, width, peak, math.exp(min(0.0, log_tail + math.log(2 * windows))))
