@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from protocols.timetags.correlation.intervals import IntervalCounter, Recovery
 from protocols.timetags.correlation.peak import model
 from qlab.errors import printable
 from qlab.pictures import BLUE, GREY, ORANGE, check_picture, save_picture
@@ -17,7 +18,7 @@ from qlab.tags.correlating import Correlated
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_correlation"]
+__all__ = ["draw_correlation", "draw_recovery"]
 
 _UNITS = ((1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"), (1e-12, "ps"))
 
@@ -54,6 +55,63 @@ def draw_correlation(
     _whole(axes[0], found, float(tick_s))
     if found.peak is not None:
         _peak(axes[1], found, float(tick_s))
+    figure.suptitle(printable(title), fontsize=11, parse_math=False)
+    save_picture(figure, picture, overwrite=overwrite)
+
+
+def draw_recovery(
+    counted: IntervalCounter,
+    found: Recovery,
+    tick_s: Fraction,
+    title: str,
+    picture: Path,
+    *,
+    overwrite: bool,
+) -> None:
+    """Draw the rate of a channel after each of its tags.
+
+    Parameters
+    ----------
+    counted : IntervalCounter
+    found : Recovery
+    tick_s : Fraction
+    title : str
+    picture : Path
+        Its ending says the format.
+    overwrite : bool
+        Whether a picture of that name is replaced.
+
+    Raises
+    ------
+    UsageError
+        As `check_picture`.
+    QlabError
+        The picture cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    check_picture(picture, overwrite=overwrite)
+    edges = np.maximum(counted.bins.edges, 0) * float(tick_s)
+    unit, name = _unit(float(edges[-1]))
+    scale = float(tick_s) / unit
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.stairs(found.relative, edges / unit, color=BLUE, linewidth=1)
+    axes.axhline(1, color=GREY, linewidth=0.8, linestyle="--", label="level of chance")
+    after = found.afterpulses
+    axes.axvspan(
+        after.begin * scale, after.end * scale, color=GREY, alpha=0.2, linewidth=0,
+        label=f"afterpulses {after.probability:.2%} ± {after.std:.2%}",
+    )  # fmt: skip
+    if found.dead_time is not None:
+        dead = found.dead_time.time
+        short, its = _unit(dead * float(tick_s))
+        label = f"dead time {dead * float(tick_s) / short:.4g} {its}"
+        axes.axvline(dead * scale, color=ORANGE, linewidth=1.2, label=label)
+    axes.set_xlabel(f"time since the last tag ({name})")
+    axes.set_ylabel("rate / rate at long times")
+    axes.set_ylim(bottom=0)
+    _finish(axes)
     figure.suptitle(printable(title), fontsize=11, parse_math=False)
     save_picture(figure, picture, overwrite=overwrite)
 

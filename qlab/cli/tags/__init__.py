@@ -15,6 +15,14 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "qlab.cli.tags.correlate:correlate",
         "Count coincidences against delay, and find their peak.",
     ),
+    "coincidences": (
+        "qlab.cli.tags.coincidences:coincidences",
+        "Count how often channels click together.",
+    ),
+    "deadtime": (
+        "qlab.cli.tags.deadtime:deadtime",
+        "Work out a detector's dead time and afterpulses.",
+    ),
     "sync": ("qlab.cli.tags.sync:sync", "Find the common time of two stations from their tags."),
 }
 

@@ -1,0 +1,77 @@
+"""Correlating files: from their names to the result."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from qlab.tags.correlating import Correlated, Task, bins_for, correlate
+from qlab.tags.models import read_model
+from qlab.tags.opening import open_tags, sorted_chunks
+from qlab.tags.streams import Channel, in_step, rescaled, watched, within
+
+__all__ = ["correlate_files"]
+
+
+def correlate_files(
+    file: Path,
+    other: Path | None,
+    task: Task,
+    model: Path | None,
+    format_name: str | None,
+    *,
+    workers: int = 1,
+) -> tuple[Correlated, Fraction, list[str]]:
+    """Correlate two channels of a file, or of two files.
+
+    Parameters
+    ----------
+    file : Path
+        Has the start channel.
+    other : Path or None
+        Has the stop channel; `file` has it if None.
+    task : Task
+    model : Path or None
+        Clock model that brings `other` to the time of `file`; without one they share a clock.
+    format_name : str or None
+        Of the files, if their content does not say.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    correlated : Correlated
+    tick_s : Fraction
+        Its unit of time: the tick of `file`.
+    notes : list of str
+        What is worth knowing of the files.
+
+    Raises
+    ------
+    QlabError
+        As `correlating.correlate`, or what the reading of files raises.
+    """
+    with ExitStack() as files:
+        first = files.enter_context(open_tags(file, format_name))
+        tick_s = first.tick_s
+        bins_for(task.bin_s, task.range_s, tick_s)  # refuses before anything is read
+        if other is None:
+            chunks = watched(sorted_chunks(first), {task.start, task.stop}, file.name)
+            found = correlate(within(chunks, task.start, task.stop), task, tick_s, workers=workers)
+            return found, tick_s, list(first.notes)
+        second = files.enter_context(open_tags(other, format_name))
+        ratio = second.tick_s / tick_s
+        clocks = None if model is None else read_model(model)
+
+        def convert(ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            return rescaled(ticks, ratio) if clocks is None else clocks.to_a(ticks)
+
+        starts = watched(sorted_chunks(first), {task.start}, file.name)
+        stops = watched(sorted_chunks(second), {task.stop}, other.name)
+        pairs = in_step(Channel(starts, task.start), Channel(stops, task.stop, convert))
+        found = correlate(pairs, task, tick_s, workers=workers)
+        return found, tick_s, [*first.notes, *second.notes]
