@@ -41,6 +41,12 @@ def station() -> None:
     help="The simulated BB84 bench (what commands use without a station file).",
 )
 @click.option(
+    "--unclocked",
+    "kind",
+    flag_value="unclocked.toml",
+    help="The simulated BB84 bench without a shared clock (`qlab run bb84 --sync photons`).",
+)
+@click.option(
     "--clock",
     "kind",
     flag_value="clock.toml",

@@ -114,7 +114,8 @@ def load_station(file: str | FilePath | None = None, packaged: str = "bench") ->
     ----------
     file : path, optional
     packaged : str
-        ``bench`` (BB84), ``clock``, ``fibre``, ``pairs`` or ``calibration``.
+        ``bench`` (BB84), ``unclocked`` (the same without a shared clock), ``clock``,
+        ``fibre``, ``pairs`` or ``calibration``.
 
     Raises
     ------

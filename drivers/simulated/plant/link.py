@@ -41,13 +41,13 @@ _MEMORY_NS = 10_000_000_000
 
 
 class Marker:
-    """The line of Alice's block marker to Bob (an `EdgeInput`)."""
+    """A line of a generator's block marker to Bob's tagger (an `EdgeInput`)."""
 
     def __init__(self, send: Callable[[int], None]) -> None:
         self._send = send
 
     def edge(self, t_ns: int) -> None:
-        """Send one rising edge, with the next slot that begins."""
+        """Send one rising edge."""
         self._send(t_ns)
 
 
@@ -57,7 +57,8 @@ class LinkPlant:
     Its attributes are the terminals that devices are built with. A setting holds
     for the light that passes that component afterwards. What Alice's generator
     starts, waveforms and the marker, starts with the next slot, since its clock
-    is that of the slots; Bob's starts at the moment that it is told.
+    is that of the slots; Bob's starts at the moment that it is told, on his own clock if
+    he has one.
 
     Times of settings may lie in the future. They must not lie before a time up to
     which `tags` has already given edges: what has been told stays told, and the
@@ -91,8 +92,10 @@ class LinkPlant:
     attenuators: list[Attenuation]
     detectors: tuple[Detector, Detector]
     marker: EdgeInput
+    bob_marker: EdgeInput
     tags: EventSource
     reference: Oscillator
+    bob_reference: Oscillator
     tagger_oscillator: Oscillator
 
     def __init__(
@@ -110,7 +113,9 @@ class LinkPlant:
         self._rubidium = NoisyOscillator(p.reference, (seed, 20))
         self._grid = SlotGrid(p.slot_rate_hz, self._rubidium, self._fibre)
         self._alice = AliceOptics(p, seed, self._grid, self._changed)
-        self._bob = Electrode(self._grid.at_bob, self._grid.reference_ps, self._changed)
+        own = p.bob_reference
+        self._bob_clock = self._rubidium if own is None else NoisyOscillator(own, (seed, 22))
+        self._bob = Electrode(self._grid.at_bob, self._bob_shows_ps, self._changed)
         self._diodes = tuple(
             Diode(p, n, self._grid.at_bob, self._changed, self._counted) for n in (0, 1)
         )
@@ -146,8 +151,10 @@ class LinkPlant:
         self.phase_bob = self._bob
         self.detectors = (self._diodes[0], self._diodes[1])
         self.marker = Marker(self._mark)
+        self.bob_marker = Marker(self._mark_bob)
         self.tags = self._lines
         self.reference = self._rubidium
+        self.bob_reference = self._bob_clock
         self.tagger_oscillator = NoisyOscillator(p.tagger_oscillator, (seed, 21))
 
     def on_marker_at_bob(self, trigger: Callable[[int], None]) -> None:
@@ -248,7 +255,7 @@ class LinkPlant:
             pulse_ps, slot_ps, 0.5 / p.phase_alice_v_pi_v, turn
         )
         bob = self._bob.drive.at(slot).playing(
-            pulse_ps + self._fibre.delay_ps(t_ns), slot_ps, 0.5 / p.phase_bob_v_pi_v, 0.0
+            *self._on_bobs_clock(slot, t_ns), 0.5 / p.phase_bob_v_pi_v, 0.0
         )
         photons = self._alice.peak_photons(slot) * self._fibre.transmission(t_ns)
         photons *= db(p.receiver_loss_db)
@@ -262,6 +269,30 @@ class LinkPlant:
             p.visibility,
             photons * largest * efficient,
         )
+
+    def _bob_shows_ps(self, t_ns: int) -> int:
+        """Return what the clock of Bob's generator shows."""
+        return t_ns * 1000 + round(self._bob_clock.phase_s(t_ns) * 1e12)
+
+    def _on_bobs_clock(self, slot: int, t_ns: int) -> tuple[int, float]:
+        """Return when the pulse that begins at `t_ns` passes Bob's modulator, and a slot's length.
+
+        Both are what the clock of Bob's generator shows.
+        """
+        slot_ps = self._grid.slot_ps
+        if self._bob_clock is self._rubidium:
+            return slot * slot_ps + slot_ps // 2 + self._fibre.delay_ps(t_ns), slot_ps
+        passes_ps = self._grid.passes_bob_ps(slot)
+        passes_ns = passes_ps // 1000
+        shown_ps = passes_ps + round(self._bob_clock.phase_s(passes_ns) * 1e12)
+        fast = 1.0 + self._bob_clock.frequency(passes_ns)
+        return shown_ps, slot_ps * fast / (1.0 + self._rubidium.frequency(t_ns))
+
+    def _mark_bob(self, t_ns: int) -> None:
+        wide, _ = normal_pair(stream_key(self._seed, 23, t_ns), stream_key(self._seed, 24, t_ns))
+        jitter_ps = round(wide * self.parameters.marker_jitter_ps)
+        delay_ps = round(self.parameters.bob_marker_delay_ns * 1000)
+        self._lines.marker(t_ns * 1000 + delay_ps + jitter_ps)
 
     def _mark(self, t_ns: int) -> None:
         slot = self._grid.at_alice(t_ns)

@@ -68,11 +68,11 @@ class Drive:
     codes, volts_per_code, offset_v : array, float, float
         The record; a steady voltage is one code.
     sample_rate_hz : float
-        Samples per second of the reference.
+        Samples per second of the generator's clock.
     samples : int
         How many are played before the first is held again.
     start_ps : int
-        What the reference shows when the first sample reaches the electrode.
+        What that clock shows when the first sample reaches the electrode.
     """
 
     codes: NDArray[np.int16]
@@ -89,7 +89,7 @@ class Drive:
 
     @classmethod
     def of(cls, waveform: Waveform, start_ps: int) -> Drive:
-        """Return a waveform that starts when the reference shows `start_ps`."""
+        """Return a waveform that starts when the generator's clock shows `start_ps`."""
         codes = _record(waveform.codes)
         if codes.size == 0:
             return cls.steady(waveform.offset_v)
@@ -112,15 +112,15 @@ class Drive:
         ]
         return min(ends), max(ends)
 
-    def playing(self, pulse_ps: int, slot_ps: int, slope: float, offset: float) -> Playing:
+    def playing(self, pulse_ps: int, slot_ps: float, slope: float, offset: float) -> Playing:
         """Return what the loop needs for a piece.
 
         Parameters
         ----------
         pulse_ps : int
-            What the reference shows when the piece's first pulse passes.
-        slot_ps : int
-            Length of a slot.
+            What that clock shows when the piece's first pulse passes.
+        slot_ps : float
+            Length of a slot on it.
         slope, offset : float
             The loop sees ``slope * volts + offset``.
         """
@@ -141,7 +141,7 @@ class Electrode:
     slot_at : callable
         From bench time to the first slot that meets what happens then.
     start_ps : callable
-        From bench time to what the reference shows when a waveform's first sample
+        From bench time to what the generator's clock shows when a waveform's first sample
         reaches the electrode.
     changed : callable
         Told the first slot of every change.

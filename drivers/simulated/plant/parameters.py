@@ -71,8 +71,10 @@ class LinkParameters:
     marker_delay_ns : float
         Delay of the block marker at Bob's beyond that of the service fibre, which
         runs beside the quantum channel and is as long.
+    bob_marker_delay_ns : float
+        Delay of the marker of Bob's own generator to his tagger.
     marker_jitter_ps : float
-        Standard deviation of the marker's edges.
+        Standard deviation of either marker's edges.
     detector_efficiency, detector_overvoltage_v, detector_dark_hz : tuple of float
         Efficiency and dark count rate of each detector at its nominal voltage
         above breakdown, which is applied from the start, and at
@@ -92,6 +94,9 @@ class LinkParameters:
         distributed time after its end.
     reference, tagger_oscillator : OscillatorParameters
         The 10 MHz reference of the bench and the tagger's own clock.
+    bob_reference : OscillatorParameters, optional
+        The clock of Bob's generator, and of what else is connected to it; without one he
+        has the bench's reference.
     """
 
     slot_rate_hz: float = 10e6
@@ -132,6 +137,7 @@ class LinkParameters:
     receiver_loss_db: float = 3.0
     phase_bob_v_pi_v: float = 3.5
     marker_delay_ns: float = 12.0
+    bob_marker_delay_ns: float = 5.0
     marker_jitter_ps: float = 20.0
     detector_efficiency: tuple[float, float] = (0.20, 0.20)
     detector_overvoltage_v: tuple[float, float] = (3.0, 3.0)
@@ -147,3 +153,4 @@ class LinkParameters:
     afterpulse_decay_ns: float = 2000.0
     reference: OscillatorParameters = field(default=OscillatorParameters.preset("fs725"))
     tagger_oscillator: OscillatorParameters = field(default=OscillatorParameters.preset("crystal"))
+    bob_reference: OscillatorParameters | None = None

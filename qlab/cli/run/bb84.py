@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     help="Seconds of light; the station's number of pulses if not given.",
 )
 @click.option(
+    "--sync",
+    type=click.Choice(["marker", "photons"]),
+    help="What gives Bob the slots: Alice's marker, or his photons alone; the station's "
+    "choice if not given.",
+)
+@click.option(
     "--keys",
     type=click.Path(path_type=Path),
     help="Folder of the key store; QLAB_KEYS or your data folder if not given.",
@@ -49,6 +55,7 @@ def bb84(
     station: Path | None,
     seed: int | None,
     duration: float | None,
+    sync: str | None,
     output: Path | None,
     keys: Path | None,
     role: str | None,
@@ -64,6 +71,9 @@ def bb84(
     that share a pair of secrets (`qlab key pair init`) meet, one listens and the other
     connects. PORT alone listens on this machine only.
 
+    With --sync photons no clock is shared and no marker reaches Bob; without a station file
+    the simulated bench is then one of two clocks.
+
     Exit codes: 0 a key was made, 7 no key can be given, 3 an instrument failed,
     4 a limit, 5 or 130 stopped with outputs safe.
     """
@@ -75,11 +85,12 @@ def bb84(
 
     other = _other(role, listen, connect, pair, patience)
     path = run_file_path(output, "bb84")
-    overrides: dict[str, Any] = {} if duration is None else {"duration_s": duration}
+    given = {"duration_s": duration, "sync": sync}
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with run_progress() as progress:
         outcome = run_experiment(
             "bb84",
-            load_station(station),
+            load_station(station, "unclocked" if sync == "photons" else "bench"),
             path,
             seed=seed,
             overrides=overrides,

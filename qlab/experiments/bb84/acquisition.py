@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from drivers.core.errors import InstrumentFaultError, MisuseError
 from drivers.roles import DetectorControl
 from protocols.bb84.settings import AliceSettings, alice_phase, bob_phase
 from qlab.context import RunContext
-from qlab.experiments.bb84.detection import Block, detect
+from qlab.experiments.bb84.detection import Block
+from qlab.experiments.bb84.located import located
 from qlab.experiments.bb84.options import Bb84Options
-from qlab.experiments.bb84.patterns import BlockPlan
+from qlab.experiments.bb84.patterns import BlockPlan, played_slots, sent
 from qlab.experiments.bb84.source import LevelTable, intensity_levels, phase_levels
 
 __all__ = ["Acquisition"]
@@ -40,7 +42,7 @@ class Acquisition:
     Instruments come from the station by role: ``laser``, ``intensity``,
     ``phase_alice``, ``phase_bob``, ``generator_alice``, ``bias``,
     ``monitor``, ``attenuators``, ``detectors``, ``tagger``, ``reference``,
-    ``counter``.
+    ``counter``; and ``generator_bob`` where it is not triggered by Alice's marker.
     """
 
     def __init__(self, ctx: RunContext, options: Bb84Options) -> None:
@@ -50,6 +52,7 @@ class Acquisition:
         self._intensity = intensity_levels(options.intensities, options.intensity_v_pi_v)
         self._phase_alice = phase_levels(options.phase_alice_v_pi_v, 4)
         self._phase_bob = phase_levels(options.phase_bob_v_pi_v, 2)
+        self._own_clock = options.sync == "photons"
         self.live_s = 0.0
 
     def prepare(self) -> MeanPhotonNumber:
@@ -69,20 +72,27 @@ class Acquisition:
 
     def prepare_receiver(self) -> None:
         """Bring Bob's instruments to their working point."""
+        self._check_memory()
         self._set_detectors()
         self._set_generators()
         self._hold_bright()
 
     def _check_memory(self) -> None:
-        samples = self._options.block_slots * self._options.samples_per_slot
-        generator = self._role("generator_alice")
-        if samples > generator.memory_samples:
-            raise MisuseError(
-                f"a block of {samples} samples does not fit its memory of "
-                f"{generator.memory_samples}",
-                remedy="lower block_slots in [bb84]",
-                instrument=generator.path,
-            )
+        options = self._options
+        generators = [] if options.side == "bob" else [("generator_alice", options.block_slots)]
+        if self._own_clock and options.side != "alice":
+            generators.append(("generator_bob", played_slots(options, options.block_slots)))
+        for role, slots in generators:
+            samples = slots * options.samples_per_slot
+            generator = self._role(role)
+            if samples > generator.memory_samples:
+                raise MisuseError(
+                    f"a block of {samples} samples does not fit its memory of "
+                    f"{generator.memory_samples}",
+                    remedy="lower block_slots in [bb84]"
+                    + (", or word_s and listen_margin_s" if role == "generator_bob" else ""),
+                    instrument=generator.path,
+                )
 
     def _check_reference(self) -> None:
         if not self._role("reference").locked:
@@ -174,7 +184,7 @@ class Acquisition:
         for role, table in self._channels():
             channel = self._role(role)
             channel.load("bright", np.full(_SHORT_RECORD, table.codes[0], np.int16))
-            channel.play_once_on("external" if role == "phase_bob" else "software")
+            channel.play_once_on(self._trigger_of(role))
             channel.output = True
 
     def _lock_bias(self) -> None:
@@ -207,43 +217,50 @@ class Acquisition:
         if not loaded:
             self.load_alice(plan.index, plan.alice)
             self.load_bob(plan.index, plan.bob_basis)
-        return self.receive(plan.index, plan.slots, self.trigger)
+        return self.receive(plan.index, plan.slots, plan.bob_basis, self.trigger)
 
     def load_alice(self, index: int, settings: AliceSettings) -> None:
-        """Load Alice's settings of a pattern into her generator."""
+        """Load Alice's settings of a pattern into her generator, with its public strings."""
+        settings = sent(self._options, index, settings)
         self._load("intensity", index, self._intensity, settings.intensity)
         phase = alice_phase(settings.bit, settings.basis)
         self._load("phase_alice", index, self._phase_alice, phase)
 
     def load_bob(self, index: int, basis: NDArray[np.uint8]) -> None:
-        """Load Bob's bases of a pattern into his generator, which waits for the marker."""
+        """Load Bob's bases of a pattern into his generator, which waits for its trigger."""
         self._load("phase_bob", index, self._phase_bob, bob_phase(basis))
 
     def _load(self, role: str, index: int, table: LevelTable, symbols: NDArray[np.uint8]) -> None:
         channel = self._role(role)
         channel.load(f"block{index}", table.record(symbols, self._options.samples_per_slot))
-        channel.play_once_on("external" if role == "phase_bob" else "software")
+        channel.play_once_on(self._trigger_of(role))
+
+    def _trigger_of(self, role: str) -> Literal["software", "external"]:
+        """Return what starts a channel: Alice's marker starts Bob's, where it reaches him."""
+        return "external" if role == "phase_bob" and not self._own_clock else "software"
 
     def trigger(self) -> None:
         """Send the pattern that is loaded."""
         self._role("generator_alice").trigger()
 
-    def receive(self, index: int, slots: int, trigger: Callable[[], None]) -> Block:
+    def receive(
+        self, index: int, slots: int, basis: NDArray[np.uint8], trigger: Callable[[], None]
+    ) -> Block:
         """Listen, have a pattern sent by `trigger`, and return Bob's detections."""
         ticks, lines = self._play(slots, trigger)
         tick_s = self._role("tagger").tick_s
-        return detect(self._options, tick_s, index, slots, ticks, lines)
+        return located(self._options, tick_s, index, slots, basis, ticks, lines)
 
     def _play(
         self, slots: int, trigger: Callable[[], None]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         light_s = slots / self._options.slot_rate_hz
-        before_s = after_s = self._options.listen_margin_s
-        if self._options.side == "bob":
-            after_s += self._options.word_s
+        before_s, after_s = self._options.listen_margin_s, self._options.listen_after_s
         tagger = self._role("tagger")
         tagger.start(before_s + light_s + after_s)
         self._ctx.clock.sleep(before_s)  # on another line the trigger may overtake the start
+        if self._own_clock:
+            self._role("generator_bob").trigger()
         trigger()
         ticks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         lines: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,27 @@ _DELAY_BINS = 50
 
 @dataclass(frozen=True)
 class Block:
-    """What Bob detected of one pattern."""
+    """What Bob detected of one pattern.
+
+    Attributes
+    ----------
+    slots : int
+        Pulses that were sent.
+    detections : Detections
+        In the slots that are not public.
+    basis : uint8 array
+        Bob's basis of each of these slots; it means nothing where there is no detection.
+    events : int
+        Time stamps on all lines.
+    facts : dict
+        How the slots were found.
+    """
 
     slots: int
     detections: Detections
+    basis: NDArray[np.uint8]
     events: int
-    delay_s: float
+    facts: dict[str, Any]
 
 
 def detect(
@@ -35,6 +51,7 @@ def detect(
     tick: Fraction,
     index: int,
     slots: int,
+    basis: NDArray[np.uint8],
     ticks: NDArray[np.int64],
     lines: NDArray[np.uint8],
 ) -> Block:
@@ -49,6 +66,8 @@ def detect(
         Length of the tagger's tick in seconds.
     index, slots : int
         Number and slots of the pattern.
+    basis : uint8 array
+        Bob's basis of each slot.
     ticks, lines : arrays
         The events' times in ticks, and their lines.
 
@@ -82,7 +101,8 @@ def detect(
     clicks = locate_clicks(ticks, lines, marker, grid, channels)
     dead_time = Fraction(round(options.dead_time_s * 1e12), 10**12)
     found = detections(clicks, slots, dead_time)
-    return Block(slots, found, int(ticks.size), float((first + second) / 2 + whole))
+    delay_s = float((first + second) / 2 + whole)
+    return Block(slots, found, basis, int(ticks.size), {"delay_s": delay_s})
 
 
 def _delay(

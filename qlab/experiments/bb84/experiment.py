@@ -11,7 +11,8 @@ from protocols.distillation.local import distil
 from protocols.entropy import Entropy
 from qlab.context import KeyFacts, RunContext
 from qlab.experiments.bb84.acquisition import Acquisition
-from qlab.experiments.bb84.detection import Block, detect
+from qlab.experiments.bb84.detection import Block
+from qlab.experiments.bb84.located import located
 from qlab.experiments.bb84.parties import RunSecret, SomeAlice, SomeBob, apart, together
 from qlab.experiments.bb84.patterns import BlockPlan, block_plans
 from qlab.experiments.bb84.planned import PlannedBb84, Side, darken, tagger_tick_s
@@ -108,7 +109,9 @@ class Bb84(PlannedBb84):
         for (plan, _), count in zip(self._sendings(entropy), events, strict=False):
             some, where = ticks[at : at + count], lines[at : at + count]
             at += count
-            block = detect(self.options, self._tick_s, plan.index, plan.slots, some, where)
+            block = located(
+                self.options, self._tick_s, plan.index, plan.slots, plan.bob_basis, some, where
+            )
             facts.append(self._add(plan, block, alice, bob, entropy))
         return facts
 
@@ -122,13 +125,13 @@ class Bb84(PlannedBb84):
         self, plan: BlockPlan, block: Block, alice: SomeAlice, bob: SomeBob, entropy: Entropy
     ) -> dict[str, Any]:
         alice.add_block(plan.alice)
-        bob.add_block(block.detections, plan.bob_basis, Side("bob", entropy))
+        bob.add_block(block.detections, block.basis, Side("bob", entropy))
         return {
             "slots": block.slots,
             "live_s": block.slots / self.options.slot_rate_hz,
             "events": block.events,
             "detections": int(block.detections.slot.size),
-            "delay_s": block.delay_s,
+            **block.facts,
         }
 
     def _distil(

@@ -9,10 +9,12 @@ from protocols.privacy_amplification.choice import AMPLIFIERS
 from protocols.reconciliation import choice
 from qlab.station.tables import setting
 
-__all__ = ["MOST_SLOTS", "Bb84Options"]
+__all__ = ["MOST_SLOTS", "SYNCS", "Bb84Options"]
 
 #: A day at the highest slot rate, and far more than memory holds of one block.
 MOST_SLOTS = 10**12
+#: What gives Bob the slots: Alice's block marker on his tagger, or the photons alone.
+SYNCS = ("marker", "photons")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,17 @@ class Bb84Options:
         4_000_000, doc="Pulses of one uploaded pattern.", low=1000, high=64_000_000
     )
     samples_per_slot: int = setting(1, doc="Generator samples in one slot.", low=1, high=64)
+    sync: str = setting("marker", doc="What gives Bob the slots.", choices=SYNCS)
+    sync_slots: int = setting(
+        65_536, doc="Pulses of each of a pattern's two public strings.", low=1000, high=16_000_000
+    )
+    sync_max_ppm: float = setting(
+        50.0,
+        doc="How far the two stations' clocks may be apart.",
+        unit="ppm",
+        low=0.01,
+        high=1000.0,
+    )
     pattern_repeats: int = setting(
         1, doc="Times that each pattern is sent; above 1 it is a demonstration.", low=1, high=1000
     )
@@ -128,6 +141,20 @@ class Bb84Options:
     bob_trigger_delay_s: float = setting(
         0.0, doc="Delay of Bob's pattern behind his trigger.", unit="s", low=0.0, high=1.0
     )
+    modulator_delay_s: float = setting(
+        0.0,
+        doc="From Bob's modulator to the tagger by detector 0, less the way of his own marker.",
+        unit="s",
+        low=-1e-3,
+        high=1e-3,
+    )
+    modulator_guard_s: float = setting(
+        5e-9,
+        doc="Light this near to a step of Bob's modulator is left out, where clocks differ.",
+        unit="s",
+        low=0.0,
+        high=1e-3,
+    )
     reference_tolerance: float = setting(
         1e-9, doc="Allowed relative error of the reference on the counter.", low=0.0, high=1.0
     )
@@ -163,3 +190,34 @@ class Bb84Options:
             raise ValueError("detector_lines and marker_line are three different lines")
         if not 0 < self.window_s <= 1 / self.slot_rate_hz:
             raise ValueError("window_s is above 0 and at most one slot")
+        if self.sync == "photons":
+            if 4 * self.modulator_guard_s >= 1 / self.slot_rate_hz:
+                raise ValueError("modulator_guard_s is below a quarter of a slot")
+            least = min(self.block_slots, self.slots, self.slots % self.block_slots or self.slots)
+            if least <= 2 * self.sync_slots:
+                raise ValueError(
+                    f"a pattern of {least} slots has no room between its public strings: choose "
+                    "slots, block_slots and sync_slots that leave some"
+                )
+
+    @property
+    def counted_slots(self) -> int:
+        """Slots of the whole run whose detections can be kept: not public, of a known basis.
+
+        Light near a step of a modulator that plays on a clock of its own is left out.
+        """
+        if self.sync == "marker":
+            return self.slots
+        patterns = -(-self.slots // self.block_slots)
+        share = 1.0 - 2.0 * self.modulator_guard_s * self.slot_rate_hz
+        return int((self.slots - patterns * self.public_slots) * share)
+
+    @property
+    def listen_after_s(self) -> float:
+        """Time that the tagger listens on when the light is over, or late."""
+        return self.listen_margin_s + (self.word_s if self.side == "bob" else 0.0)
+
+    @property
+    def public_slots(self) -> int:
+        """Slots of every pattern that are public and no part of any key."""
+        return 2 * self.sync_slots if self.sync == "photons" else 0

@@ -43,7 +43,7 @@ def agreed_plan(options: Bb84Options) -> tuple[Setup, str | None]:
     security = Security(options.eps_sec, options.eps_cor)
     channel = described_link(options).channel(options.link_loss_db)
     p_z = (dyadic(options.p_z_alice), dyadic(options.p_z_bob))
-    slots = options.slots * options.pattern_repeats
+    slots = options.counted_slots * options.pattern_repeats
     expected = expected_counts(source, p_z, slots, channel)
     test = Estimate(round(sum(expected.m_x)), math.ceil(sum(expected.n_x)))
     size = round(sum(expected.n_z))

@@ -18,6 +18,7 @@ from protocols.secret import SecretBits
 from qlab.context import KeyFacts, RunContext
 from qlab.errors import StationError, UsageError
 from qlab.experiments.bb84.options import MOST_SLOTS, Bb84Options
+from qlab.experiments.bb84.photons import ASSUMED, joined_facts
 from qlab.experiments.bb84.plan import agreed_plan
 from qlab.station import StationFile, read_table
 
@@ -38,6 +39,8 @@ _ALICE = (
 _BOB = ("phase_bob", "tagger", "detectors")
 #: What each party's station plays.
 SIDES = {"alice": _ALICE, "bob": _BOB}
+#: Who else does where Bob plays on a clock of his own.
+_OWN_CLOCK = ("generator_bob",)
 _ROLES = {**SIDES, "both": (*_ALICE, *_BOB)}
 _LISTS = {"attenuators": range(1, 9), "detectors": range(2, 3)}
 #: Patterns, stamps and detections hold the raw key; so do the parties' random bytes.
@@ -70,6 +73,8 @@ _OWN = (
     "listen_margin_s",
     "word_s",
     "bob_trigger_delay_s",
+    "sync_max_ppm",
+    "modulator_delay_s",
     "reference_tolerance",
 )
 
@@ -90,8 +95,14 @@ class PlannedBb84:
             )
         duration_s = overrides.get("duration_s")
         slots = options.slots if duration_s is None else _slots(duration_s, options)
-        self.options = dataclasses.replace(options, slots=slots, side=side)
-        _check_roles(station, side)
+        sync = overrides.get("sync") or options.sync
+        try:
+            self.options = dataclasses.replace(options, slots=slots, side=side, sync=sync)
+        except ValueError as error:  # the file's own options are already found to fit
+            raise UsageError(
+                str(error), remedy="choose another --duration or --sync, or other options"
+            ) from None
+        _check_roles(station, side, sync)
         played = (_instrument(station.roles.get(role)) for role in _SECRET_ROLES)
         self.secret_sources = frozenset(name for name in played if name)
 
@@ -175,10 +186,23 @@ class PlannedBb84:
             "amplification": found.amplification,
             "proof": found.proof,
             "length_rule": found.length_rule,
-            "assumptions": list(found.assumptions),
+            "assumptions": [*found.assumptions, *self._assumed()],
             "demonstration": options.pattern_repeats > 1,
             "fit_for_use": reason is None and not simulated,
+            **self._sync(blocks),
         }
+
+    def _assumed(self) -> tuple[str, ...]:
+        """Return what is assumed beyond the proof's own assumptions."""
+        return ASSUMED if self.options.sync == "photons" else ()
+
+    def _sync(self, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return how the slots were found, where that was not by the marker."""
+        options = self.options
+        if options.sync == "marker":
+            return {}
+        public = {"sync": "photons", "public_slots": options.public_slots * len(blocks)}
+        return public | (joined_facts(blocks) if options.side != "alice" else {})
 
 
 def darken(ctx: RunContext) -> None:
@@ -188,9 +212,10 @@ def darken(ctx: RunContext) -> None:
             raise step.cause
 
 
-def _check_roles(station: StationFile, side: str) -> None:
+def _check_roles(station: StationFile, side: str, sync: str) -> None:
     """Raise StationError for a role that nobody plays, or too few or too many."""
-    for role in _ROLES[side]:
+    own = _OWN_CLOCK if sync == "photons" and side != "alice" else ()
+    for role in (*_ROLES[side], *own):
         target = station.roles.get(role)
         if target is None:
             raise station.source.error(

@@ -211,16 +211,16 @@ class BobBb84(_Role):
                 if not repeat:
                     acquisition.load_bob(index, basis)
                 words.hear(_Loaded, index)
-                block = acquisition.receive(index, slots, partial(_let_play, words, index))
+                block = acquisition.receive(index, slots, basis, partial(_let_play, words, index))
                 words.say(_Collected(_VERSION, index))
-                bob.add_block(block.detections, basis, entropy)
+                bob.add_block(block.detections, block.basis, entropy)
                 facts.append(
                     {
                         "slots": slots,
                         "live_s": slots / options.slot_rate_hz,
                         "events": block.events,
                         "detections": int(np.size(block.detections.slot)),
-                        "delay_s": block.delay_s,
+                        **block.facts,
                     }
                 )
                 ctx.progress.step(f"{facts[-1]['detections']:,} detections")

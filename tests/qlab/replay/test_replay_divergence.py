@@ -211,15 +211,15 @@ def test_other_data_are_named_by_their_row(path, monkeypatch):
 
 
 def test_another_message_is_named(path, monkeypatch):
-    detect = acquisition.detect
+    located = acquisition.located
 
     def one_less(*arguments):
-        block = detect(*arguments)
+        block = located(*arguments)
         found = block.detections
         fewer = replace(found, slot=found.slot[:-1], outcome=found.outcome[:-1])
         return replace(block, detections=fewer)
 
-    monkeypatch.setattr(acquisition, "detect", one_less)
+    monkeypatch.setattr(acquisition, "located", one_less)
     found = diverged(path)
     assert (found.source, found.exchange) == ("message:bob-to-alice", 0)
     assert found.where.startswith("experiments/bb84/experiment.py:")
