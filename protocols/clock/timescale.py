@@ -10,13 +10,25 @@ from bisect import bisect_right
 
 from protocols.errors import ParameterError
 
-__all__ = ["LEAP_SECONDS", "TABLE_DATE", "mjd", "tai_ns", "utc_text"]
+__all__ = [
+    "LEAP_SECONDS",
+    "TABLE_DATE",
+    "VALID_UNTIL_MJD",
+    "mjd",
+    "tai_ns",
+    "utc_text",
+    "utc_warning",
+]
 
 _DAY_S = 86_400
 _MJD_1970 = 40_587
 
 TABLE_DATE = "2025-07"
 """Month of the newest IERS Bulletin C that the table knows of: it announced none."""
+
+VALID_UNTIL_MJD = 61_219
+"""2026-06-28, when that bulletin expires (IERS, leap-seconds.list of 2025-07-07): the next leap
+second could come three days later."""
 
 #: From which MJD of UTC on TAI - UTC is how many seconds (IERS Bulletin C).
 LEAP_SECONDS: tuple[tuple[int, int], ...] = (
@@ -59,6 +71,20 @@ def utc_text(time_tai_ns: int) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{year:04d}-{month:02d}-{date:02d}T{hours:02d}:{minutes:02d}:{seconds + leaping:02d}Z"
+
+
+def utc_warning(time_tai_ns: int) -> str:
+    """Return why the UTC of a time may be wrong; empty if it is not.
+
+    After the table has expired there may have been a leap second that it does not know. Times
+    that a computer's clock gave are wrong in TAI then, and right in UTC.
+    """
+    if mjd(time_tai_ns) < VALID_UNTIL_MJD:
+        return ""
+    return (
+        f"the table of leap seconds is of {TABLE_DATE} and ended with MJD {VALID_UNTIL_MJD}: "
+        "TAI may be a second off for each leap second since"
+    )
 
 
 def _utc(time_tai_ns: int) -> tuple[int, float, int]:

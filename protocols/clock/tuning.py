@@ -41,6 +41,8 @@ _READING_S, _STEP_S = (1e-18, 1e-3), (1e-3, 1e5)
 _CELLS = 500  # of the grid: the ratios are right to a few parts in 1e4
 _UNSTABLE = 1e3
 _FIRST, _OCTAVES = 10, 11  # steps: 10, 20 ... 10 240
+_SHORT = (1.5, 2.0, 3.0, 4.5)  # ratios at short times, tried in this order
+_PRICE = 1.1  # how much larger the worst ratio may be for less loss at short times
 _EXCESS = 10.0  # what the search pays for a ratio at short times beyond its limit
 _DAMPING = 3.0  # of the PI loop at most, lest its integral forget the frequency
 _TAKEN = 1.3  # of a frequency error at most, by LQG: beyond, its commands alternate
@@ -132,7 +134,10 @@ def octaves() -> NDArray[np.int64]:
 
 
 def tune(
-    task: Task, *, controllers: tuple[str, ...] = CONTROLLERS, short_ratio: float = 1.5
+    task: Task,
+    *,
+    controllers: tuple[str, ...] = CONTROLLERS,
+    short_ratio: float | None = None,
 ) -> Design:
     """Return the design whose worst ratio over the octaves is smallest.
 
@@ -142,9 +147,10 @@ def tune(
         The clocks and the readings.
     controllers : tuple of str
         Those to choose from.
-    short_ratio : float
+    short_ratio : float, optional
         Largest ratio at 1, 2 and 5 steps, below the octaves; infinity where those do not
-        count. Where it cannot be kept it is approached.
+        count. Where it cannot be kept it is approached. If not given it is the smallest of
+        1.5, 2, 3 and 4.5 that costs at most a tenth of the worst ratio.
 
     Raises
     ------
@@ -154,6 +160,21 @@ def tune(
     if not controllers or not set(controllers) <= set(CONTROLLERS):
         raise ParameterError(f"the controllers are {', '.join(CONTROLLERS)}")
     judge = _Judge(task)
+    if short_ratio is not None:
+        return _best(judge, task, controllers, short_ratio)
+    unbound = _best(judge, task, controllers, math.inf)
+    short, _ = judge(unbound.controller, unbound.gains)
+    for limit in _SHORT:
+        if short <= limit:
+            break
+        found = _best(judge, task, controllers, limit)
+        if found.worst_ratio <= _PRICE * unbound.worst_ratio:
+            return found
+    return unbound
+
+
+def _best(judge: _Judge, task: Task, controllers: tuple[str, ...], short_ratio: float) -> Design:
+    """Return the best design that loses no more than this at short times."""
 
     def cost(place: NDArray[np.float64], controller: str) -> float:
         gains = _gains(controller, place, task.step_s)

@@ -37,6 +37,7 @@ def inspect(file: Path, tree: bool, verify: bool, as_json: bool) -> None:
     found = follow(file) if verify else None
     facts = asdict(summary)
     facts["file_schema"] = facts.pop("schema")
+    facts["start_mjd"] = _mjd(summary.start_utc)
     if not tree:
         del facts["tree"]
     if found is not None:
@@ -52,9 +53,11 @@ def inspect(file: Path, tree: bool, verify: bool, as_json: bool) -> None:
 
 def _text(summary: Summary, found: Verification | None, tree: bool) -> str:
     seal = "sealed" if summary.sealed else "not sealed"
+    day = _mjd(summary.start_utc)
+    started = summary.start_utc if day is None else f"{summary.start_utc}, MJD {day:.5f}"
     rows = [
         ("file", f"{summary.path}, {summary.file_bytes:,} bytes, schema {summary.schema}, {seal}"),
-        ("run", f"{summary.run_id}, {summary.experiment}, started {summary.start_utc}"),
+        ("run", f"{summary.run_id}, {summary.experiment}, started {started}"),
         ("status", f"{summary.status}: {summary.error}" if summary.error else summary.status),
         ("recorded", f"{summary.duration_s:.3f} s of run time in {summary.commits} commits"),
         ("raw keys", "in the companion" if summary.operational else "in this file: simulated"),
@@ -83,6 +86,19 @@ def _text(summary: Summary, found: Verification | None, tree: bool) -> str:
                 f"  {printable(data.name):<24}{shape:>14} {data.dtype}, {data.stored_bytes:,} bytes"
             )
     return "\n".join(lines)
+
+
+def _mjd(start_utc: str) -> float | None:
+    """Return the modified Julian date of a file's start; None if it is no time since 1972."""
+    from datetime import datetime
+
+    from protocols.clock.timescale import mjd, tai_ns
+    from protocols.errors import ParameterError
+
+    try:
+        return mjd(tai_ns(round(datetime.fromisoformat(start_utc).timestamp() * 1e9)))
+    except (ValueError, OverflowError, OSError, ParameterError):
+        return None
 
 
 def _key(summary: Summary) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drivers.core.errors import DriverError
 from drivers.roles import IntervalCounter
-from protocols.clock.timescale import mjd, tai_ns, utc_text
+from protocols.clock.timescale import mjd, tai_ns, utc_text, utc_warning
 from qlab.context import RunContext
 from qlab.errors import QlabError, UsageError
 from qlab.experiments.interface import RecordedData
@@ -173,6 +173,7 @@ class Calibration(ABC, Generic[_O]):
             **self.judged(intervals),
             "date": utc_text(start),
             "mjd": mjd(start),
+            "utc_warning": utc_warning(start),
             **warmth,
             "instruments": dict(identities),
         }

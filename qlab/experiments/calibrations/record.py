@@ -12,7 +12,7 @@ from qlab.station.toml import toml_text
 __all__ = ["record_text", "write_record"]
 
 #: Results that belong to the run and not to what was found.
-_OF_THE_RUN = ("run_file", "record", "safe_state", "close_error")
+_OF_THE_RUN = ("run_file", "record", "utc_warning", "safe_state", "close_error")
 
 
 def record_text(results: Mapping[str, Any], run_file: Path) -> str:

@@ -32,6 +32,8 @@ def summary(results: Mapping[str, Any]) -> str:
     ]
     rows += [("with", f"{name}: {who}") for name, who in results["instruments"].items()]
     rows += [(name, _text(value)) for name, value in results["details"].items()]
+    if results.get("utc_warning"):
+        rows.append(("note", results["utc_warning"]))
     if "record" in results:
         rows.append(("record", results["record"]))
     width = max(len(name) for name, _ in rows)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from protocols.clock.alarms import Alarm
 from protocols.clock.states import Flag, Reason, State
 from protocols.clock.steering_log import free_running
-from protocols.clock.timescale import utc_text
+from protocols.clock.timescale import mjd, utc_text, utc_warning
 from qlab.experiments.clock.options import ClockOptions
 from qlab.experiments.deviations import deviations
 
@@ -34,8 +34,14 @@ def judged(
     stopped : str or None
         The signal that ended a run without a set length.
     """
+    start = options.start_tai_ns
+    end = max((int(rows["t_tai_ns"][-1]) for rows, _ in logs if rows.size), default=start)
     return {
-        "start_utc": utc_text(options.start_tai_ns),
+        "start_utc": utc_text(start),
+        "start_mjd": mjd(start),
+        "end_utc": utc_text(end),
+        "end_mjd": mjd(end),
+        "utc_warning": utc_warning(end),
         "period_s": options.period_s,
         "stopped": stopped,
         "sites": [_site(options, number, rows, step) for number, (rows, step) in enumerate(logs)],

@@ -65,9 +65,10 @@ class SiteOptions:
     gains: tuple[float, ...] = setting(
         (), doc="Phase, frequency and part of the reading; tuned if not given.", low=0.0, high=10.0
     )
-    short_ratio: float = setting(
-        1.5,
-        doc="For the search: what may be lost at 1, 2 and 5 readings for less later.",
+    short_ratio: float | None = setting(
+        None,
+        doc="For the search: what may be lost at 1, 2 and 5 readings; if not given the least "
+        "that costs no more than a tenth later.",
         low=1.0,
         high=100.0,
     )

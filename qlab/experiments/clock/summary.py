@@ -15,7 +15,13 @@ def summary(results: Mapping[str, Any]) -> str:
     if "error" in results:
         return f"no results: {results['error']}"
     lines = [f"run file  {results['run_file']}"] if "run_file" in results else []
-    lines.append(f"start     {results['start_utc']}")
+    for when in ("start", "end"):
+        if f"{when}_mjd" in results:  # older runs have the start alone
+            lines.append(f"{when:<8}  {results[f'{when}_utc']}, MJD {results[f'{when}_mjd']:.5f}")
+        elif f"{when}_utc" in results:
+            lines.append(f"{when:<8}  {results[f'{when}_utc']}")
+    if results.get("utc_warning"):
+        lines.append(f"note      {results['utc_warning']}")
     for number, site in enumerate(results["sites"]):
         lines += ["", f"site {number}: {site['clock']}", *_site(site)]
     return "\n".join(lines)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from clock_cases import CASES, day, fault, spoil_readings
 
-from protocols.clock.detection import detectable_drift
+from protocols.clock.detection import detectable_drift, signature
 from protocols.clock.rehearsal import Rehearsal, rehearse
 from protocols.clock.states import Flag, State
 
 LOCKED = int(State.LOCKED)
 STEPS = 9000
 KINDS = ("step", "drift", "loss", "returns wrong", "returns", "steps back")
-# A CSAC read to 1 ns shows a drift of 1e-9 within 10 s in 99 of 100 cases only; one of
-# 1.1e-9 it does, as test_drift_as_small_as_documented_is_seen has it.
+# A CSAC read to 1 ns shows a drift of 1e-9 within 10 s in 995 of 1000 cases only
+# (test_a_csac_shows_a_drift_of_1e_9_nearly_always); one of 1.1e-9 it does, as
+# test_drift_as_small_as_documented_is_seen has it.
 HARD = ("CSAC, 1 ns", "drift")
 
 
@@ -33,34 +34,66 @@ def one(name: str, kind: str, seed: int, outliers: float) -> tuple[Rehearsal, in
     return run, at, int(untrue.sum())
 
 
-def check(name: str, kind: str, seed: int, outliers: float) -> None:
+def check(name: str, kind: str, seed: int, outliers: float) -> float:
+    """Assert what holds of every seed; return the share of the time that was locked."""
     run, at, untrue = one(name, kind, seed, outliers)
     locked = run.states == LOCKED
     assert untrue == 0, (name, kind, seed)
     assert np.argmax(locked) < 600  # and so within ten minutes
-    assert locked[600:at].mean() > 0.97  # a claim never made would be true too
     changes = np.abs(np.diff(run.steering, prepend=0.0))
     assert changes.max() <= 1e-10 * (1.0 + 1e-12)
     if kind in ("returns", "steps back"):
         assert run.states[-1] == LOCKED
     else:
         assert run.states[-1] == State.HOLDOVER
+    return float(locked[600:at].mean())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_state_is_true(name: str, kind: str) -> None:
     if (name, kind) != HARD:
-        check(name, kind, 1, 0.005)
+        # A claim never made would be true too.
+        assert check(name, kind, 1, 0.005) > 0.97
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CASES)
 def test_state_is_true_of_many(name: str, kind: str) -> None:
+    """A false alarm costs up to some 300 s where a lock is not an hour old.
+
+    There were 6 in 480 days of these clocks; in the 6.3 days of a hundred seeds there are more
+    than two with a probability of 1e-4.
+    """
     if (name, kind) != HARD:
-        for seed in range(2, 102):
-            check(name, kind, seed, 0.005)
+        shares = [check(name, kind, seed, 0.005) for seed in range(2, 102)]
+        assert min(shares) > 0.93
+        assert sum(share <= 0.97 for share in shares) <= 2
+        assert np.mean(shares) > 0.995
+
+
+@pytest.mark.slow
+def test_a_csac_shows_a_drift_of_1e_9_nearly_always() -> None:
+    """The residuals of ten seconds stand 7.80 deviations out, in the run of eight: 98.9 % of
+    drifts are beyond the limit of 5.5 by then, and the runs of four and before add some. No
+    test whatever could reach 99.9 % with as few false alarms: weighted as they should be, all ten
+    stand 8.07 out, which is 99.5 %. Of 1000 seeds 992 is 2.2 sigma below 99.6 %.
+    """
+    case = CASES["CSAC, 1 ns"]
+    settings, onset = case.settings(), 3000
+    marks = 1e-9 * np.abs(signature(settings.model, 10, settled_steps=onset))
+    assert np.sum(marks[-8:]) / np.sqrt(8.0) == pytest.approx(7.80, abs=0.02)
+    assert np.sqrt(np.sum(marks**2)) == pytest.approx(8.07, abs=0.02)
+    seen = 0
+    for seed in range(1000):
+        found = day(case, seed, onset + 20)
+        found.delivered_s += 1e-9 * np.maximum(np.arange(onset + 20) - onset, 0)
+        states = rehearse(settings, found.free_s, found.seen_s).states[onset:]
+        assert states[0] == LOCKED
+        assert not np.all(states == LOCKED)
+        seen += bool(np.argmax(states != LOCKED) <= 10)
+    assert seen >= 992
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.clock.timescale import LEAP_SECONDS, mjd, tai_ns, utc_text
+from protocols.clock.timescale import (
+    LEAP_SECONDS,
+    TABLE_DATE,
+    VALID_UNTIL_MJD,
+    mjd,
+    tai_ns,
+    utc_text,
+    utc_warning,
+)
 from protocols.errors import ParameterError
 
 SECOND = 1_000_000_000
@@ -55,3 +63,12 @@ def test_before_utc_had_whole_seconds():
     for convert in (tai_ns, utc_text, mjd):
         with pytest.raises(ParameterError):
             convert(0)
+
+
+def test_a_table_that_has_expired_says_so():
+    """The bulletin of July 2025 holds until 28 June 2026, 1782604800 s of POSIX time."""
+    end = tai_ns(1_782_604_800 * SECOND)
+    assert mjd(end) == VALID_UNTIL_MJD
+    assert utc_warning(end - 1 * SECOND) == ""
+    assert TABLE_DATE in utc_warning(end)
+    assert TABLE_DATE[:4] < utc_text(end)[:4]

@@ -13,6 +13,7 @@ from protocols.clock.states import Quality
 from protocols.clock.steering_log import free_running
 from qlab.context import SilentProgress
 from qlab.errors import StationError, UsageError
+from qlab.experiments.interface import summary
 from qlab.plots import plot_run
 from qlab.replay import reanalyse_run, replay_run
 from qlab.runfile.reader import RunFile
@@ -299,3 +300,16 @@ def test_the_deviations_are_those_of_the_lock(warm_start):
     [site] = warm_start.results["sites"]
     curve = site["stability"]["steered"]["tdev"]
     assert max(curve["dev"]) < 1e-9
+
+
+def test_when_it_ran_is_told_in_utc_and_mjd(warm_start):
+    """2 000 000 000 s of TAI is 37 s before that much of POSIX time, 2033-05-18T03:33:20Z."""
+    told = warm_start.results
+    assert told["start_utc"] == "2033-05-18T03:32:43Z"
+    assert told["start_mjd"] == pytest.approx(63735.14772, abs=1e-5)
+    seconds = (warm_start.logs[0]["t_tai_ns"][-1] - START_TAI_NS) * 1e-9
+    assert told["end_mjd"] - told["start_mjd"] == pytest.approx(seconds / 86_400, abs=1e-9)
+    assert "table of leap seconds" in told["utc_warning"]
+    shown = summary("clock")(told)
+    assert "2033-05-18T03:32:43Z, MJD 63735.14772" in shown
+    assert "table of leap seconds" in shown

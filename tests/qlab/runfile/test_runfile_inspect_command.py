@@ -4,12 +4,15 @@ import json
 
 import h5py
 import pytest
-from runfile_makers import make_run, make_unfinished, start_run
+from runfile_makers import START, make_run, make_unfinished, start_run
 
 from drivers.core.context import Kind
 from qlab.cli import main
 from qlab.runfile.schema import companion_path
 from qlab.runfile.seal import seal
+
+#: 1970-01-01 is MJD 40587.
+MJD = START.timestamp() / 86_400 + 40_587
 
 
 @pytest.fixture
@@ -129,3 +132,9 @@ def test_the_object_names_its_own_schema_beside_the_file_s(inspect, tmp_path):
     facts = json.loads(inspect(make_run(tmp_path / "run.h5"), "--json")[1])
     assert facts["schema"] == "qlab.inspect/1"
     assert facts["file_schema"] == "1.0"
+
+
+def test_the_start_is_told_as_a_day_number_too(inspect, tmp_path):
+    path = make_run(tmp_path / "run.h5")
+    assert f"MJD {MJD:.5f}" in line(inspect(path)[1], "run")
+    assert json.loads(inspect(path, "--json")[1])["start_mjd"] == pytest.approx(MJD, abs=1e-9)
