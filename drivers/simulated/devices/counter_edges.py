@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from drivers.simulated.terminals import Oscillator
 
-__all__ = ["measured_interval", "next_present"]
+__all__ = ["Interval", "measured_interval", "next_interval", "next_present"]
 
 #: So many edges, or pieces of 0.1 s, are waited for.
 _PATIENCE = 100
@@ -17,10 +17,44 @@ _PIECE_NS = 100_000_000
 Phase = Callable[[int], float]
 
 
-def measured_interval(
-    first: Oscillator, last: Oscillator, timebase_s: Phase, at_ns: int
-) -> tuple[int, float] | None:
-    """Return when an interval that is armed at `at_ns` ends, and its length in seconds.
+class _Edge(NamedTuple):
+    """An edge: when it comes, what its source shows then, in ns, and the source's phase.
+
+    To a fraction of a nanosecond it comes at ``shown_ns * 1e-9 - phase_s``.
+    """
+
+    t_ns: int
+    shown_ns: float
+    phase_s: float
+
+
+class Interval(NamedTuple):
+    """From an edge of one source to the next of another."""
+
+    start: _Edge
+    stop: _Edge
+
+    @property
+    def end_ns(self) -> int:
+        """When it is over."""
+        return self.stop.t_ns
+
+    def still_comes(self, first: Oscillator, last: Oscillator) -> bool:
+        """Return whether its edges are where they were: nobody has moved a source since."""
+        start, stop = self.start, self.stop
+        return (
+            first.phase_s(start.t_ns) == start.phase_s and last.phase_s(stop.t_ns) == stop.phase_s
+        )
+
+    def length_s(self, timebase_s: Phase) -> float:
+        """Return its length as a time base with this time error sees it."""
+        start, stop = self.start, self.stop
+        length_s = (stop.shown_ns - start.shown_ns) * 1e-9 + (start.phase_s - stop.phase_s)
+        return length_s + (timebase_s(stop.t_ns) - timebase_s(start.t_ns))
+
+
+def next_interval(first: Oscillator, last: Oscillator, at_ns: int) -> Interval | None:
+    """Return the interval of a counter that is armed at `at_ns`.
 
     It goes from the next edge of one source to the next of another; an edge of that
     which comes up to 1 ns before still counts, which gives a small negative interval.
@@ -34,10 +68,15 @@ def measured_interval(
         stop = _next_edge(last, period_ns, start.t_ns + round(0.5 * period_ns))
     else:
         stop = _next_edge(last, _period_ns(last), start.t_ns, start)
-    if stop is None:
-        return None
-    length_s = (stop.shown_ns - start.shown_ns) * 1e-9 + (start.phase_s - stop.phase_s)
-    return stop.t_ns, length_s + (timebase_s(stop.t_ns) - timebase_s(start.t_ns))
+    return None if stop is None else Interval(start, stop)
+
+
+def measured_interval(
+    first: Oscillator, last: Oscillator, timebase_s: Phase, at_ns: int
+) -> tuple[int, float] | None:
+    """Return when the interval of `next_interval` ends, and its length in seconds."""
+    found = next_interval(first, last, at_ns)
+    return None if found is None else (found.end_ns, found.length_s(timebase_s))
 
 
 def next_present(source: Oscillator, at_ns: int) -> int | None:
@@ -50,17 +89,6 @@ def next_present(source: Oscillator, at_ns: int) -> int | None:
             return at_ns
         at_ns += _PIECE_NS
     return None
-
-
-class _Edge(NamedTuple):
-    """An edge: when it comes, what its source shows then, in ns, and the source's phase.
-
-    To a fraction of a nanosecond it comes at ``shown_ns * 1e-9 - phase_s``.
-    """
-
-    t_ns: int
-    shown_ns: float
-    phase_s: float
 
 
 def _period_ns(source: Oscillator) -> float:

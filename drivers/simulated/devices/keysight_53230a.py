@@ -13,12 +13,12 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from drivers.simulated.device import Session
-from drivers.simulated.devices.counter_edges import measured_interval, next_present
+from drivers.simulated.devices.counter_edges import Interval, next_interval, next_present
 from drivers.simulated.devices.counter_gates import enhanced, frequency, random_uncertainty
 from drivers.simulated.devices.counter_inputs import CounterInputs
 from drivers.simulated.scpi import (
@@ -62,14 +62,25 @@ class _Argument(Parameter):
         return Number().read(token, device, suffixes)
 
 
+class _Gate(NamedTuple):
+    """A gate of a frequency measurement."""
+
+    start_ns: int
+    end_ns: int
+
+
 @dataclass(slots=True)
 class _Run:
-    """Measurements of `inputs`: `at_ns` is when the next one of `left` is armed."""
+    """Measurements of `inputs`: `at_ns` is when the next one of `left` is armed.
+
+    `foreseen` is an interval and when it was armed: the last that was looked for.
+    """
 
     inputs: tuple[Oscillator | None, Oscillator | None]
     at_ns: int
     left: int
     readings: list[float] = field(default_factory=list)
+    foreseen: tuple[int, Interval] | None = None
 
 
 class Keysight53230ADevice(CounterInputs):
@@ -248,31 +259,50 @@ class Keysight53230ADevice(CounterInputs):
         gapless = self.mode == "CONT" and self.function == "FREQ"
         return end_ns if gapless else end_ns + _REARM_NS
 
-    def _measurement(self, run: _Run, at_ns: int) -> tuple[int, float] | None:
-        """Return when a measurement that is armed at `at_ns` ends, and what it measures.
-
-        That is nan if the counter gives up. None if it never ends, as far as can be seen.
-        """
-        limit_ns = self._time_limit_ns()
+    def _measured(self, run: _Run, at_ns: int) -> _Gate | Interval | None:
+        """Return what is measured from `at_ns` on; None if that never ends, as far as is seen."""
         first, last = run.inputs
-        found = None
-        if first is not None and last is not None:
-            if self.function == "FREQ":
-                found = self._frequency(first, at_ns)
-            else:
-                found = measured_interval(first, last, self._timebase_s, at_ns)
-        if limit_ns is not None and (found is None or found[0] > at_ns + limit_ns):
-            return at_ns + limit_ns, math.nan
+        if first is None or last is None:
+            return None
+        if self.function == "FREQ":
+            return self._gate(first, at_ns)
+        if run.foreseen is not None:
+            armed_ns, interval = run.foreseen
+            if armed_ns == at_ns and interval.still_comes(first, last):
+                return interval
+        found = next_interval(first, last, at_ns)
+        run.foreseen = None if found is None else (at_ns, found)
         return found
 
-    def _frequency(self, source: Oscillator, at_ns: int) -> tuple[int, float] | None:
-        gate_ns = round(float(self.gate) * 1e9)
+    def _gate(self, source: Oscillator, at_ns: int) -> _Gate | None:
         start_ns = next_present(source, at_ns)
-        end_ns = None if start_ns is None else next_present(source, start_ns + gate_ns)
-        if start_ns is None or end_ns is None:
+        if start_ns is None:
             return None
-        triangle = self._factor(source, gate_ns * 1e-9) > 1.0
-        return end_ns, frequency(source, self._timebase_s, start_ns, end_ns, triangle=triangle)
+        end_ns = next_present(source, start_ns + round(float(self.gate) * 1e9))
+        return None if end_ns is None else _Gate(start_ns, end_ns)
+
+    def _end_ns(self, measured: _Gate | Interval | None, at_ns: int) -> int | None:
+        """Return when it is over, or given up; None if never."""
+        end_ns = None if measured is None else measured.end_ns
+        limit_ns = self._time_limit_ns()
+        if limit_ns is not None and (end_ns is None or end_ns > at_ns + limit_ns):
+            return at_ns + limit_ns
+        return end_ns
+
+    def _value(self, run: _Run, measured: _Gate | Interval) -> float:
+        """Return a reading: seconds, or hertz; nan while the time base is absent."""
+        if isinstance(measured, Interval):
+            value, scale = measured.length_s(self._timebase_s), 1.0
+        else:
+            source = run.inputs[0]
+            assert source is not None  # else there is no gate
+            start_ns, end_ns = measured
+            triangle = self._factor(source, float(self.gate)) > 1.0
+            value = frequency(source, self._timebase_s, start_ns, end_ns, triangle=triangle)
+            scale = value
+        if math.isnan(value):
+            return value
+        return value + self._noise(run) * float(self._random.standard_normal()) * scale
 
     def _factor(self, source: Oscillator, gate_s: float) -> float:
         return 1.0 if self.mode == "REC" else enhanced(source.nominal_hz(), gate_s)
@@ -289,33 +319,34 @@ class Keysight53230ADevice(CounterInputs):
         """Evaluate the measurements that are over at `t_ns`; None: those of the whole run."""
         run = self.run
         while run is not None and run.left:
-            found = self._measurement(run, run.at_ns)
-            if found is None or (t_ns is not None and found[0] > t_ns):
+            measured = self._measured(run, run.at_ns)
+            end_ns = self._end_ns(measured, run.at_ns)
+            if end_ns is None or (t_ns is not None and end_ns > t_ns):
                 break
-            end_ns, value = found
-            if math.isnan(value):
-                run.readings.append(_NOT_A_NUMBER)
-            else:
-                noise = self._noise(run) * float(self._random.standard_normal())
-                run.readings.append(value + noise * (1.0 if self.function == "TINT" else value))
+            value = math.nan
+            if measured is not None and measured.end_ns == end_ns:  # else it is given up
+                value = self._value(run, measured)
+            run.readings.append(_NOT_A_NUMBER if math.isnan(value) else value)
             run.left -= 1
             run.at_ns = self._next_ns(end_ns)
 
     def _last_end_ns(self, run: _Run) -> int | None:
         """Return when the last measurement will be over, if ever."""
-        at_ns = end_ns = run.at_ns
-        if self.function == "FREQ" and run.left > 1 and self._measurement(run, at_ns) is not None:
+        at_ns = run.at_ns
+        if self.function == "FREQ" and run.left > 1 and self._ends(run, at_ns) is not None:
             gates = run.left - 1
             at_ns += gates * (self._next_ns(0) + round(float(self.gate) * 1e9))
-            found = self._measurement(run, at_ns)
-            return None if found is None else found[0]
+            return self._ends(run, at_ns)
+        end_ns: int | None = at_ns
         for _ in range(run.left):
-            found = self._measurement(run, at_ns)
-            if found is None:
-                return None
-            end_ns = found[0]
+            end_ns = self._ends(run, at_ns)
+            if end_ns is None:
+                break
             at_ns = self._next_ns(end_ns)
         return end_ns
+
+    def _ends(self, run: _Run, at_ns: int) -> int | None:
+        return self._end_ns(self._measured(run, at_ns), at_ns)
 
     def addressed_to_talk(self, session: Session) -> None:
         """Stay silent while a measurement that was asked for goes on without end."""
