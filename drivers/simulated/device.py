@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 from drivers.core.errors import MisuseError
 from drivers.simulated.faults import Fault, Faults
+from drivers.simulated.pieces import Later
 from drivers.simulated.port import Connector, SessionLost
-from drivers.simulated.session import Later, Session
+from drivers.simulated.session import Session
 from drivers.simulated.time import BenchTime
 
 __all__ = ["Device", "DevicePort", "Later", "SerialLine", "Session", "Setting"]
@@ -224,8 +225,7 @@ class Device:
         t_ns = arrival_ns if arrival_ns > self._busy_ns else self._busy_ns
         self.session = session
         self.t_ns = t_ns
-        if t_ns > self._advanced_ns:
-            self.bring_up(t_ns)
+        self.bring_up(t_ns)
         if self.faults.armed:
             effect = self.faults.trip(message, arrival_ns)
             if effect.hang_up:

@@ -1,28 +1,19 @@
-"""One open session on a simulated device: its input buffer and its timed output.
-
-Output is a queue of pieces. A piece is ready as a whole at some bench time, or
-byte by byte on a serial line; its bytes may be settled only when that time
-comes (`Later`), so that a measurement sees what the other instruments did in
-the meantime.
-"""
+"""One open session on a simulated device: its input buffer and its timed output."""
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drivers.simulated.faults import Effect
+from drivers.simulated.pieces import Later, Piece, affected_stream, garbled, serial_ns
 from drivers.simulated.port import MESSAGE_BASED, Connector, Reading, SessionLost
 
 if TYPE_CHECKING:
     from drivers.simulated.device import Device
 
-__all__ = ["Later", "Session"]
-
-_BITS_PER_BYTE_NS = 10 * 10**9  # start bit, eight data bits, stop bit
+__all__ = ["Session"]
 
 #: What a host's buffers hold of a stream that nobody reads; the rest is lost.
 STREAM_LIMIT = 1 << 24
@@ -32,53 +23,6 @@ _MANY_PIECES = 8
 
 #: A host that asks on and on and never reads is cut off at this many bytes.
 OUTPUT_LIMIT = 1 << 28
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """An answer that is settled only when its time has come.
-
-    `produce` is called once, at the first look at the session not before
-    `ready_ns`. It returns bytes; in SCPI, anything that a query may answer.
-    """
-
-    ready_ns: int
-    produce: Callable[[], Any]
-
-
-class _Piece:
-    """A part of the output: at `baud` 0 ready at once, else byte by byte."""
-
-    __slots__ = ("baud", "data", "end", "offset", "produce", "ready_ns")
-
-    def __init__(
-        self,
-        ready_ns: int,
-        data: bytes,
-        produce: Callable[[], bytes] | None,
-        end: bool,
-        baud: int,
-    ) -> None:
-        self.ready_ns = ready_ns
-        self.data = data
-        self.produce = produce
-        self.end = end
-        self.baud = baud
-        self.offset = 0
-
-    def time_of(self, index: int) -> int:
-        """Return when the byte at `index` has arrived."""
-        if not self.baud:
-            return self.ready_ns
-        return self.ready_ns - (-(index + 1) * _BITS_PER_BYTE_NS // self.baud)
-
-    def arrived(self, now_ns: int) -> int:
-        """Return how many bytes have arrived, those already taken included."""
-        if now_ns < self.ready_ns or self.produce is not None:
-            return 0
-        if not self.baud:
-            return len(self.data)
-        return min((now_ns - self.ready_ns) * self.baud // _BITS_PER_BYTE_NS, len(self.data))
 
 
 class Session:
@@ -101,7 +45,7 @@ class Session:
         self._baud = device.serial.baud if connector == "serial" else 0
         self._bytes_per_s = 0 if self._baud else int(device.bytes_per_s.get(connector, 0))
         self._deaf = False
-        self._output: deque[_Piece] = deque()
+        self._output: deque[Piece] = deque()
         self._held = 0  # bytes in the output
         self._unsettled = 0  # pieces whose bytes are not known yet
         self._line_free_ns = 0
@@ -268,7 +212,7 @@ class Session:
     def transfer_ns(self, size: int) -> int:
         """Return the time that `size` bytes take on the connector."""
         if self._baud:
-            return -(-size * _BITS_PER_BYTE_NS // self._baud)
+            return serial_ns(size, self._baud)
         return size * 10**9 // self._bytes_per_s if self._bytes_per_s else 0
 
     def send(self, data: bytes | Later, ready_ns: int, end: bool = False) -> None:
@@ -286,12 +230,12 @@ class Session:
         if self.effect is not None:
             ready_ns += self.effect.late_ns
             if self.effect.garbage is not None:
-                data, produce = _garbled(data, produce, self.effect.garbage)
+                data, produce = garbled(data, produce, self.effect.garbage)
         ready_ns = max(ready_ns, self._line_free_ns)
         self._line_free_ns = ready_ns + self.transfer_ns(len(data))
         if not self._baud:
             ready_ns = self._line_free_ns  # there as a whole
-        piece = _Piece(ready_ns, data, produce, end and self.marks_end, self._baud)
+        piece = Piece(ready_ns, data, produce, end and self.marks_end, self._baud)
         self._output.append(piece)
         if produce is not None:
             self._unsettled += 1
@@ -307,7 +251,7 @@ class Session:
     def stream(self, pieces: Iterator[Later]) -> None:
         """Send the pieces of a source as their times come, instead of any before."""
         if self.effect is not None:
-            pieces = _affected(pieces, self.effect)
+            pieces = affected_stream(pieces, self.effect)
         self._stream = pieces
         self._next = next(pieces, None)
 
@@ -352,14 +296,14 @@ class Session:
             piece = output.popleft()
             come.append(piece.data[piece.offset :])
         if come:
-            output.appendleft(_Piece(now_ns, b"".join(come), None, False, 0))
+            output.appendleft(Piece(now_ns, b"".join(come), None, False, 0))
 
     def _hold(self, size: int) -> None:
         self._held += size
         if self._held > OUTPUT_LIMIT:
             self.hang_up()
 
-    def _arrive(self, piece: _Piece) -> None:
+    def _arrive(self, piece: Piece) -> None:
         """Settle a late answer; it has yet to cross the line, and what is behind it waits."""
         produce, piece.produce = piece.produce, None
         assert produce is not None  # only unsettled pieces come here
@@ -387,34 +331,3 @@ class Session:
             self._requested_service = False
         self._summary = enabled
         return summary
-
-
-def _garbled(
-    data: bytes, produce: Callable[[], bytes] | None, source: random.Random
-) -> tuple[bytes, Callable[[], bytes] | None]:
-    if produce is None:
-        return _noise(data, source), None
-    return b"", _late_noise(produce, source)
-
-
-def _affected(pieces: Iterator[Later], effect: Effect) -> Iterator[Later]:
-    """Let a fault act on the whole stream that the command has started."""
-    for piece in pieces:
-        produce = piece.produce
-        if effect.garbage is not None:
-            produce = _late_noise(produce, effect.garbage)
-        yield Later(piece.ready_ns + effect.late_ns, produce)
-
-
-def _late_noise(produce: Callable[[], bytes], source: random.Random) -> Callable[[], bytes]:
-    return lambda: _noise(produce(), source)
-
-
-def _noise(data: bytes, source: random.Random) -> bytes:
-    """Replace all but the line end by random bytes that are no line end."""
-    body = data.rstrip(b"\r\n")
-    noise = source.randbytes(len(body)).translate(_NO_LINE_ENDS)
-    return noise + data[len(body) :]
-
-
-_NO_LINE_ENDS = bytes(0x7F if byte in b"\r\n" else byte for byte in range(256))
