@@ -96,11 +96,11 @@ def draw_recovery(
     scale = float(tick_s) / unit
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.stairs(found.relative, edges / unit, color=BLUE, linewidth=1)
+    axes.stairs(found.relative, edges / unit, baseline=None, color=BLUE, linewidth=1)
     axes.axhline(1, color=GREY, linewidth=0.8, linestyle="--", label="level of chance")
     after = found.afterpulses
     axes.axvspan(
-        after.begin * scale, after.end * scale, color=GREY, alpha=0.2, linewidth=0,
+        after.begin * scale, after.end * scale, color=GREY, alpha=0.2, linewidth=0, zorder=0,
         label=f"afterpulses {after.probability:.2%} ± {after.std:.2%}",
     )  # fmt: skip
     if found.dead_time is not None:
@@ -125,7 +125,7 @@ def _whole(axes: Axes, found: Correlated, tick_s: float) -> None:
     correlation = found.correlation
     edges = correlation.bins.edges * tick_s
     unit, name = _unit(float(np.abs(edges).max()))
-    axes.stairs(correlation.g2, edges / unit, color=BLUE, linewidth=1)
+    axes.stairs(correlation.g2, edges / unit, baseline=None, color=BLUE, linewidth=1)
     axes.axhline(1, color=GREY, linewidth=0.8, linestyle="--", label="independent streams")
     axes.set_xlabel(f"lag = stop − start ({name})")
     axes.set_ylabel("g²")
@@ -161,7 +161,7 @@ def _peak(axes: Axes, found: Correlated, tick_s: float) -> None:
         fit = model(peak, correlation)[first : last + 1]
         axes.plot(middles, fit, color=ORANGE, linewidth=1.5, label="fit")
     begin, end = (edge * scale for edge in window.window)
-    axes.axvspan(begin, end, color=GREY, alpha=0.2, linewidth=0, label="window")
+    axes.axvspan(begin, end, color=GREY, alpha=0.2, linewidth=0, zorder=0, label="window")
     axes.set_xlabel(f"lag = stop − start ({name})")
     axes.set_ylabel("pairs per bin")
     axes.set_ylim(bottom=0)
