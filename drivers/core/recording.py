@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from typing import TypeVar
 
 from drivers.core.context import Kind, Recorder, Status
 from drivers.core.errors import ConnectionLostError, DriverError, ResponseTimeoutError
@@ -11,6 +12,8 @@ from drivers.core.link import Connect, LineSettings
 from drivers.core.transport import Transport
 
 __all__ = ["RecordingTransport", "recording_connector"]
+
+_T = TypeVar("_T")
 
 
 def recording_connector(source: str, connect: Connect, recorder: Recorder) -> Connect:
@@ -70,19 +73,19 @@ class RecordingTransport:
 
     def read_until(self, end: bytes) -> bytes:
         """Read a line or message and record it."""
-        return self._read(lambda: self._inner.read_until(end), -1, Status.END)
+        return self._read(self._inner.read_until, end, -1, Status.END)
 
     def read_exactly(self, count: int) -> bytes:
         """Read and record `count` bytes."""
-        return self._read(lambda: self._inner.read_exactly(count), count, Status.OK)
+        return self._read(self._inner.read_exactly, count, count, Status.OK)
 
     def read_available(self, wait_s: float = 0.0) -> bytes:
         """Read and record what is there."""
-        return self._read(lambda: self._inner.read_available(wait_s), 0, Status.AVAILABLE)
+        return self._read(self._inner.read_available, wait_s, 0, Status.AVAILABLE)
 
-    def _read(self, read: Callable[[], bytes], requested: int, good: Status) -> bytes:
+    def _read(self, read: Callable[[_T], bytes], wanted: _T, requested: int, good: Status) -> bytes:
         try:
-            data = read()
+            data = read(wanted)
         except DriverError as error:
             self._failed(Kind.READ, error, requested)
             raise

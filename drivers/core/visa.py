@@ -140,17 +140,17 @@ class VisaTransport:
 
     def _read_line(self, end: bytes) -> bytes:
         self._stop_at(end[-1:])
-        line = bytearray(self._held)
+        line = self._held
         self._held = b""
         try:
-            while True:
-                at = line.find(end)
-                if at >= 0:
-                    self._held = bytes(line[at + len(end) :])
-                    return bytes(line[: at + len(end)])
-                line += self._library.read(self._session, _CHUNK)[0]
+            while (at := line.find(end)) < 0:
+                piece = self._library.read(self._session, _CHUNK)[0]
+                line = line + piece if line else bytes(piece)
         except self._failures as error:
-            self._fail(error, bytes(line) + self._unread())
+            self._fail(error, line + self._unread())
+        stop = at + len(end)
+        self._held = line[stop:]
+        return line[:stop]
 
     def read_exactly(self, count: int) -> bytes:
         """Read exactly `count` bytes."""

@@ -98,6 +98,10 @@ class LineDevice(Device):
     def receive(self, session: Session, data: bytes, end: bool, arrival_ns: int) -> None:
         """Take bytes; each line that is whole is executed."""
         pending = session.input
+        first = None if pending else self._line_end.search(data)
+        if first is not None and first.end() == len(data):  # one line, as nearly always
+            self._whole_line(session, data[: first.start()], first[0], arrival_ns)
+            return
         pending += data
         looked = session.parser or 0
         while match := self._line_end.search(pending, looked):

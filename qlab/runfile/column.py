@@ -79,8 +79,9 @@ class Column:
     def __init__(self, dataset: Any, workers: Executor) -> None:
         self.dataset = dataset
         self._workers = workers
-        self._element: int = dataset.dtype.itemsize
-        self.row_bytes: int = self._element * int(np.prod(dataset.shape[1:], dtype=np.int64))
+        self._row_shape, self._dtype = dataset.shape[1:], dataset.dtype
+        self._element: int = self._dtype.itemsize
+        self.row_bytes: int = self._element * int(np.prod(self._row_shape, dtype=np.int64))
         self._chunk_rows: int = dataset.chunks[0]
         self._chunk_bytes: int = self._chunk_rows * self.row_bytes
         self._backlog = max(4, _BACKLOG_BYTES // self._chunk_bytes)
@@ -113,7 +114,7 @@ class Column:
         RunFileMisuseError
             If the shape does not fit, or the type would change its kind.
         """
-        shape, dtype = self.dataset.shape[1:], self.dataset.dtype
+        shape, dtype = self._row_shape, self._dtype
         given = np.asarray(array)
         if given.ndim == len(shape):
             given = given[np.newaxis]

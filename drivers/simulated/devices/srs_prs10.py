@@ -239,9 +239,8 @@ class PRS10Device(LineDevice):
             for second in range(first, t_ns // _SECOND_NS + 1):
                 if self._warm(second * _SECOND_NS):
                     self._pulse(second * _SECOND_NS)
-        offset = self.settings["unlocked_offset"]
         if self._seen_ns < self._lost_ns <= t_ns:
-            self._steering.disturb(round(self._lost_ns), offset)
+            self._steering.disturb(round(self._lost_ns), self.settings["unlocked_offset"])
         if self._seen_ns < self._found_ns <= t_ns:
             self._steering.disturb(round(self._found_ns), 0.0)
         self._seen_ns = max(t_ns, self._seen_ns)
