@@ -27,6 +27,8 @@ SIGNIFICANT = 1e-6
 MOST_BINS = 1 << 20
 """Bins beyond which nobody could read the result."""
 
+_SIMULTANEOUS = 1000
+
 
 @dataclass(frozen=True)
 class Task:
@@ -189,13 +191,36 @@ def _count(
         first_only=task.first_only and not task.same,
         workers=workers,
     )
-    singles, identical = Singles(2), True
+    singles, twins = Singles(2), _Twins()
     for pair in pairs:
         if task.same and task.first_only:
             intervals.push(pair.starts)
         else:
             lags.push(pair.starts, pair.stops, pair.end)
         singles.push([pair.starts, pair.stops], pair.begin, pair.end)
-        identical = identical and np.array_equal(pair.starts, pair.stops)
+        twins.push(pair)
     lags.finish()
-    return lags.counts + intervals.counts, singles, identical
+    return lags.counts + intervals.counts, singles, twins.same
+
+
+class _Twins:
+    """Finds out whether two streams are the same, tick for tick."""
+
+    def __init__(self) -> None:
+        self._possible = True
+        # What one has more: simultaneous tags may come in different stretches.
+        self._a = self._b = np.empty(0, np.int64)
+
+    def push(self, pair: Pair) -> None:
+        """Take the next stretch."""
+        if not self._possible:
+            return
+        a, b = np.append(self._a, pair.starts), np.append(self._b, pair.stops)
+        n = min(a.size, b.size)
+        self._a, self._b = a[n:], b[n:]
+        self._possible = np.array_equal(a[:n], b[:n]) and max(a.size, b.size) - n < _SIMULTANEOUS
+
+    @property
+    def same(self) -> bool:
+        """Whether all of them were."""
+        return self._possible and not (self._a.size or self._b.size)
