@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import NamedTuple
 
 from protocols.errors import ParameterError
 
@@ -78,8 +79,7 @@ class AlarmLevels:
     temperature_k: Levels = Levels(5.0, 4.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(NamedTuple):
     """The quantities that alarms are about; see `AlarmLevels` for each."""
 
     phase_s: float = 0.0

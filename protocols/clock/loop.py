@@ -7,8 +7,7 @@ nothing else, so that a recorded run gives the same commands again, bit for bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from protocols.clock.alarms import Alarm, Watched, alarms_after
 from protocols.clock.memory import designed, new_memory, one_row
@@ -27,8 +26,7 @@ _GARBAGE, _UNTIMELY, _GAP = int(Flag.GARBAGE), int(Flag.UNTIMELY), int(Flag.GAP)
 _NO_TEMPERATURE = int(Flag.NO_TEMPERATURE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """All that a loop learns at one time.
 
     Attributes
@@ -62,8 +60,7 @@ class Reading:
     calibrated_tai_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the loop makes of a reading.
 
     Attributes
@@ -137,8 +134,8 @@ class Loop:
     """
 
     __slots__ = (
-        "_alarms", "_design", "_half", "_memory", "_middle", "_settings", "_step_ns", "_t_ns",
-        "_told", "_warmth", "_zero_c",
+        "_alarms", "_design", "_half", "_memory", "_middle", "_own", "_settings", "_step_ns",
+        "_t_ns", "_told", "_warmth", "_zero_c",
     )  # fmt: skip
 
     def __init__(self, settings: LoopSettings, setting: int = 0) -> None:
@@ -148,11 +145,16 @@ class Loop:
         self._half = 0.5 * (settings.actuator.upper - settings.actuator.lower)
         self._design = designed(settings)
         self._told = one_row(self._design)
-        self._memory = new_memory(self._design, setting)
+        self._start(setting)
         self._t_ns: int | None = None
         self._zero_c = settings.temperature_c
         self._warmth = 0.0
         self._alarms = Alarm.NONE
+
+    def _start(self, setting: int) -> None:
+        """Know nothing yet."""
+        self._memory = new_memory(self._design, setting)
+        self._own = one_row(self._memory)
 
     def step(self, reading: Reading) -> Decision:
         """Take in what was read and decide what to do; call it once per step.
@@ -172,7 +174,7 @@ class Loop:
         extra = 0 if steps == 1 else _GAP
         anew = steps > _LONGEST_STEPS
         if anew:
-            self._memory = new_memory(self._design, int(self._memory.setting))
+            self._start(int(self._memory.setting))
             steps = 1
         x_s, usable = 0.0, reading.x_s is not None
         if reading.x_s is not None:
@@ -188,7 +190,7 @@ class Loop:
         elif self._zero_c is not None:
             extra |= _NO_TEMPERATURE
         found, said = tick_and_report(
-            one_row(self._memory), self._told, steps, usable, x_s, int(reading.quality),
+            self._own, self._told, steps, usable, x_s, int(reading.quality),
             self._warmth, reading.healthy, reading.confirmed, reading.accept,
         )  # fmt: skip
         if self._t_ns is None or anew or reading.x_s is not None:

@@ -42,7 +42,7 @@ class Bench:
     def step(self, obeyed: bool = True, **others) -> Decision:
         x_s = self.local_s - float(self.day.seen_s[self.k])
         reading = Reading(t_tai_ns=START_NS + self.k * 10**9, x_s=x_s)
-        self.decision = self.loop.step(replace(reading, **others))
+        self.decision = self.loop.step(reading._replace(**others))
         self.force = self.coming
         if obeyed:
             self.coming = self.decision.steering
@@ -437,7 +437,7 @@ def test_whatever_is_read_the_output_is_safe(start, sequence, actuator, name) ->
         assert decision.steering == actuator.sign * (actuator.step * decision.setting)
         most = actuator.most if last is None else abs(decision.setting - last.setting)
         assert most <= actuator.most
-        floats = [value for value in astuple(decision) if isinstance(value, float)]
+        floats = [value for value in decision if isinstance(value, float)]
         assert all(map(math.isfinite, floats))
         assert decision.bound_95_s >= abs(decision.phase_s)
         placements += decision.placement_s != 0.0
@@ -448,10 +448,6 @@ def test_whatever_is_read_the_output_is_safe(start, sequence, actuator, name) ->
             assert not decision.flags & (Flag.SUSPICIOUS | Flag.INCONSISTENT)
         last = decision
     assert placements <= 1
-
-
-def astuple(decision: Decision) -> tuple:
-    return tuple(getattr(decision, name) for name in Decision.__slots__)
 
 
 def test_reports_its_settings() -> None:
