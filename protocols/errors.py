@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "AbortedError",
     "AuthenticationError",
+    "FormatError",
     "InsecureError",
     "MessageError",
     "ParameterError",
@@ -18,6 +19,10 @@ class ProtocolError(Exception):
 
 class ParameterError(ProtocolError, ValueError):
     """An argument is out of its range or contradicts another."""
+
+
+class FormatError(ProtocolError, ValueError):
+    """Bytes are not of the format that they are read as."""
 
 
 class InsecureError(ProtocolError):

@@ -1,0 +1,1 @@
+"""From the bytes of instruments' files to time tags, in pieces of any length."""
