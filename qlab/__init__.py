@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qlab.experiments.calibrations.record import write_record
     from qlab.runfile.reader import RunFile
     from qlab.runner import run_experiment
     from qlab.station import Station, StationFile, load_station, open_station
@@ -27,6 +28,7 @@ __all__ = [
     "load_station",
     "open_station",
     "run_experiment",
+    "write_record",
 ]
 
 # Imported when first asked for: a script that only reads run files loads no VISA.
@@ -37,6 +39,7 @@ _HOMES = {
     "load_station": "qlab.station",
     "open_station": "qlab.station",
     "run_experiment": "qlab.runner",
+    "write_record": "qlab.experiments.calibrations.record",
 }
 
 

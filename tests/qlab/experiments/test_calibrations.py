@@ -255,6 +255,28 @@ def test_a_wait_for_a_person_can_be_stopped():
     never.set()
 
 
+def test_a_run_that_is_stopped_while_it_waits_for_a_person_replays(tmp_path, monkeypatch):
+    waiting = threading.Event()
+
+    def interrupted(work):
+        if work.action == "swap":
+            signal.raise_signal(signal.SIGINT)
+            waiting.wait(20.0)
+
+    monkeypatch.setattr(
+        "qlab.runner.hands_of", lambda station, operator, tap: hands_of(NoBench(), operator, tap)
+    )
+    text = TEXT.replace(
+        'input2 = "sites.0.panel.input2"', 'input2 = "sites.0.pps"'
+    )  # the same pulse at both inputs
+    outcome = calibrated(tmp_path / "stopped.h5", "counter-skew", text=text, operator=interrupted)
+    waiting.set()
+    assert outcome.status is RunStatus.ABORTED
+    with RunFile.open(tmp_path / "stopped.h5") as run:
+        assert run.rows("data/counter") == 100
+    assert replay_run(tmp_path / "stopped.h5").matched
+
+
 def test_the_terminal_waits_for_enter(monkeypatch, tmp_path):
     (tmp_path / "typed").write_text("\n")
     with (tmp_path / "typed").open() as typed:
