@@ -349,10 +349,10 @@ class RunContext:
         self.recorder.record("run", Kind.LOG, text.encode())
 
     def by_hand(self, work: HandWork) -> None:
-        """Have a person do something, and record that it was done."""
+        """Have a person do something, recorded before: an abort of the wait stands behind it."""
+        self.recorder.record("operator", Kind.MESSAGE, work.text.encode())
         if self.hands is not None:
             self.hands(work)
-        self.recorder.record("operator", Kind.MESSAGE, work.text.encode())
 
     def message(self, direction: str, payload: bytes) -> None:
         """Record a message between the parties, such as ``alice-to-bob``."""
