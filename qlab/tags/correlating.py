@@ -213,12 +213,14 @@ class _Twins:
 
     def push(self, pair: Pair) -> None:
         """Take the next stretch."""
+        more = self._a.size + pair.starts.size - self._b.size - pair.stops.size
+        self._possible = self._possible and abs(more) < _SIMULTANEOUS
         if not self._possible:
             return
         a, b = np.append(self._a, pair.starts), np.append(self._b, pair.stops)
         n = min(a.size, b.size)
         self._a, self._b = a[n:], b[n:]
-        self._possible = np.array_equal(a[:n], b[:n]) and max(a.size, b.size) - n < _SIMULTANEOUS
+        self._possible = np.array_equal(a[:n], b[:n])
 
     @property
     def same(self) -> bool:

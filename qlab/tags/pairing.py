@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from qlab.tags.correlating import Correlated, Task, bins_for, correlate
-from qlab.tags.models import read_model
 from qlab.tags.opening import open_tags, sorted_chunks
-from qlab.tags.streams import Channel, in_step, rescaled, watched, within
+from qlab.tags.streams import Channel, ahead, in_step, rescaled, watched, within
 
 __all__ = ["correlate_files"]
+
+Ticks = npt.NDArray[np.int64]
 
 
 def correlate_files(
@@ -60,18 +63,19 @@ def correlate_files(
         tick_s = first.tick_s
         bins_for(task.bin_s, task.range_s, tick_s)  # refuses before anything is read
         if other is None:
-            chunks = watched(sorted_chunks(first), {task.start, task.stop}, file.name)
+            chunks = watched(ahead(sorted_chunks(first)), {task.start, task.stop}, file.name)
             found = correlate(within(chunks, task.start, task.stop), task, tick_s, workers=workers)
             return found, tick_s, list(first.notes)
         second = files.enter_context(open_tags(other, format_name))
         ratio = second.tick_s / tick_s
-        clocks = None if model is None else read_model(model)
+        if model is None:
+            convert: Callable[[Ticks], Ticks] = partial(rescaled, ratio=ratio)
+        else:
+            from qlab.tags.models import read_model
 
-        def convert(ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-            return rescaled(ticks, ratio) if clocks is None else clocks.to_a(ticks)
-
-        starts = watched(sorted_chunks(first), {task.start}, file.name)
-        stops = watched(sorted_chunks(second), {task.stop}, other.name)
+            convert = read_model(model).to_a
+        starts = watched(ahead(sorted_chunks(first)), {task.start}, file.name)
+        stops = watched(ahead(sorted_chunks(second)), {task.stop}, other.name)
         pairs = in_step(Channel(starts, task.start), Channel(stops, task.stop, convert))
         found = correlate(pairs, task, tick_s, workers=workers)
         return found, tick_s, [*first.notes, *second.notes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from protocols.timetags.correlation.kernels import split
 from protocols.timetags.tags import Tags
 from qlab.errors import QlabError
 
-__all__ = ["Channel", "Pair", "in_step", "rescaled", "watched", "within"]
+__all__ = ["Channel", "Pair", "ahead", "in_step", "rescaled", "watched", "within"]
 
 Ticks = npt.NDArray[np.int64]
 _MOST_NAMED = 20
@@ -167,3 +168,12 @@ def rescaled(ticks: Ticks, ratio: Fraction) -> Ticks:
     half = 2 * rest * ratio.numerator + ratio.denominator
     scaled: Ticks = whole * ratio.numerator + half // (2 * ratio.denominator)
     return scaled
+
+
+def ahead(chunks: Iterator[Tags]) -> Iterator[Tags]:
+    """Pass chunks on, and read the next one meanwhile in a thread."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, chunks, None)
+        while (tags := following.result()) is not None:
+            following = pool.submit(next, chunks, None)
+            yield tags

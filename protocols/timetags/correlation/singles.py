@@ -57,6 +57,7 @@ class Singles:
         """
         if self.start is None:
             self.start = start
+            self.block = 1 << ((end - start) // _MOST_BLOCKS).bit_length()
         self.end = end
         while end - self.start >= self.block * _MOST_BLOCKS:
             halves = self.counts.reshape(len(self.counts), -1, 2).sum(axis=2)

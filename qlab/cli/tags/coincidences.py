@@ -58,14 +58,14 @@ def coincidences(
     from qlab.tags.correlating import SIGNIFICANT
     from qlab.tags.folds import count_folds
     from qlab.tags.opening import open_tags, sorted_chunks
-    from qlab.tags.streams import watched
+    from qlab.tags.streams import ahead, watched
 
     wanted = {channel for fold in folds for channel in fold}
     unused = sorted(set(delays) - wanted)
     if unused:
         raise UsageError(f"channel {unused[0]} has a delay but is in no fold")
     with compilation_announced(_note), open_tags(file, format_name) as source:
-        chunks = watched(sorted_chunks(source), wanted, file.name)
+        chunks = watched(ahead(sorted_chunks(source)), wanted, file.name)
         tick_s = source.tick_s
         found = count_folds(chunks, tick_s, folds, delays, window_s)
         notes = list(source.notes)

@@ -61,7 +61,7 @@ def deadtime(
     from qlab.kernels import compilation_announced
     from qlab.tags.correlating import bins_for
     from qlab.tags.opening import open_tags, sorted_chunks
-    from qlab.tags.streams import watched
+    from qlab.tags.streams import ahead, watched
 
     if picture is not None:
         from qlab.pictures import check_picture
@@ -71,7 +71,7 @@ def deadtime(
     with compilation_announced(_note), open_tags(file, format_name) as source:
         tick_s = source.tick_s
         counted = IntervalCounter(bins_for(bin_s, range_s, tick_s, one_sided=True))
-        for tags in watched(sorted_chunks(source), {channel}, file.name):
+        for tags in watched(ahead(sorted_chunks(source)), {channel}, file.name):
             counted.push(tags.ticks[tags.channels == channel])
         notes = list(source.notes)
     try:
