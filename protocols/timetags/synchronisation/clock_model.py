@@ -93,7 +93,7 @@ class ClockModel:
         for tick, lag in zip(ticks_a, lags_s, strict=True):
             on_b = (tick * tick_a + lag) / tick_b
             node = round(on_b)
-            # B's clock gains less than a thousandth of a tick on A's within half a tick.
+            # Within half a tick B's clock gains less than a thousandth of a tick on A's.
             on_a = tick + (node - on_b) * tick_b / tick_a
             nodes_b.append(node)
             nodes_a.append(on_a.__floor__())

@@ -44,7 +44,9 @@ def test_tags_come_across_within_a_picosecond_over_weeks(
         lags.append(lags[-1] + Fraction(rate) * (nodes[-1] - nodes[-2]) * tick_a)
     model = ClockModel.through(nodes, lags, tick_a, tick_b)
     first, last = int(model.ticks_b[0]), int(model.ticks_b[-1])
+    # not further out than the outermost pieces are long: nodes are whole ticks of B
     tags = np.array([first + int(place * (last - first)) for place in places], np.int64)
+    tags = np.clip(tags, 2 * first - model.ticks_b[1], 2 * last - model.ticks_b[-2])
     for tag, found in zip(tags.tolist(), model.to_a(tags).tolist(), strict=True):
         # exactly, by rational numbers
         t_b = tag * tick_b
