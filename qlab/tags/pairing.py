@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from qlab.errors import UsageError
 from qlab.tags.correlating import Correlated, Task, bins_for, correlate
 from qlab.tags.opening import open_tags, sorted_chunks
 from qlab.tags.streams import Channel, ahead, in_step, rescaled, watched, within
@@ -55,6 +56,8 @@ def correlate_files(
 
     Raises
     ------
+    UsageError
+        The model is no model, or of other clocks.
     QlabError
         As `correlating.correlate`, or what the reading of files raises.
     """
@@ -73,7 +76,13 @@ def correlate_files(
         else:
             from qlab.tags.models import read_model
 
-            convert = read_model(model).to_a
+            clocks = read_model(model)
+            if (clocks.tick_a, clocks.tick_b) != (tick_s, second.tick_s):
+                raise UsageError(
+                    f"{model} is of clocks with other ticks",
+                    remedy="name the files in the order in which 'qlab tags sync' had them",
+                )
+            convert = clocks.to_a
         starts = watched(ahead(sorted_chunks(first)), {task.start}, file.name)
         stops = watched(ahead(sorted_chunks(second)), {task.stop}, other.name)
         pairs = in_step(Channel(starts, task.start), Channel(stops, task.stop, convert))

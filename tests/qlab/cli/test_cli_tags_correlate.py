@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from protocols.timetags.synchronisation.clock_model import ClockModel
 from qlab.cli import main
+from qlab.tags.models import write_model
 
 TICK_PS = 1000 / 256
 Run = Callable[..., tuple[int, str, str]]
@@ -109,6 +112,29 @@ def test_two_files(tags: Run, light: tuple[np.ndarray, ...], tmp_path: Path) -> 
     code, _, err = tags("correlate", first, first, "--start", 1, "--stop", 1)
     assert code == 1
     assert "tick for tick" in err
+
+
+def test_two_clocks(tags: Run, light: tuple[np.ndarray, ...], tmp_path: Path) -> None:
+    """The other clock is 3 ms ahead and 20 ppm fast, and its ticks are picoseconds."""
+    a, b, _ = light
+    first, second = stamps(tmp_path / "a.dat", a), tmp_path / "b.csv"
+    late = np.sort(b + 3e9 + 20e-6 * (b - a.min())).astype(np.int64)
+    second.write_text("time_ps,channel\n" + "".join(f"{time},7\n" for time in late))
+    tick_a, tick_b = Fraction(1, 256 * 10**9), Fraction(1, 10**12)
+    origin = round(a.min() / TICK_PS)
+    model = ClockModel.line(origin, Fraction(3, 1000), 20e-6, tick_a, tick_b)
+    write_model(tmp_path / "clocks.json", model, overwrite=False)
+    both = ("--start", 1, "--stop", 7)
+    named = ("--model", tmp_path / "clocks.json", "--json")
+    code, out, _ = tags("correlate", first, second, *both, *named)
+    peak = json.loads(out)["peak"]
+    assert code == 0
+    assert abs(peak["position_ps"] - 12_500) < 5 * peak["position_std_ps"]
+    assert abs(peak["sigma_ps"] - 150) < 5 * peak["sigma_std_ps"]
+    assert tags("correlate", first, second, *both)[0] == 1
+    code, _, err = tags("correlate", second, first, "--start", 7, "--stop", 1, *named)
+    assert code == 2
+    assert "other ticks" in err
 
 
 def test_nothing_in_common_is_a_failure_without_a_peak(tags: Run, file: Path) -> None:
