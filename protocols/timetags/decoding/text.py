@@ -147,7 +147,7 @@ def _lines(
                 continue
             if end or c == 44 or c == 59 or c == 32 or c == 9:
                 if in_field:
-                    if column == time_column or column == channel_column:
+                    if column in (time_column, channel_column):
                         if digits == 0:
                             return count, begin
                         if column == time_column:
