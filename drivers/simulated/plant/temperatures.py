@@ -12,8 +12,8 @@ from drivers.simulated.plant.kernels import kernel, stream_key
 
 __all__ = ["Temperature", "TemperatureParameters"]
 
-_DAY_S = 86_400.0
-_YEAR_S = 365.25 * _DAY_S
+_DAILY = 2.0 * math.pi / 86_400.0
+_YEARLY = 2.0 * math.pi / (365.25 * 86_400.0)
 _GRID_NS = 10_000_000_000
 _GRID_S = 10.0
 _BLOCK = 4096
@@ -57,37 +57,48 @@ def _wandered(normals: _Array, keep: float, kick: float, start: float) -> _Array
 
 
 @kernel
-def _deviation(t_ns: int, waves: _Array, knots: _Array, sums: _Array, summed: bool) -> float:
+def _deviation(
+    t_ns: int,
+    daily_k: float,
+    yearly_k: float,
+    left: float,
+    right: float,
+    area: float,
+    summed: bool,
+) -> float:
     """Return the deviation, or its integral since 0 if `summed`.
 
-    `waves` has rows of amplitude and angular frequency in 1/s. `sums` is the
-    integral of the interpolated `knots`.
+    The weather is `left` at the last point of the grid and `right` at the next; `area` is
+    its integral up to the last.
     """
-    value = 0.0
-    for j in range(waves.shape[0]):
-        angle = waves[j, 1] * (t_ns * 1e-9)
-        if summed:
-            value += 2.0 * waves[j, 0] / waves[j, 1] * math.sin(0.5 * angle) ** 2
-        else:
-            value += waves[j, 0] * math.sin(angle)
-    place = t_ns // _GRID_NS
-    if knots.size and place >= 0:
-        after_s = (t_ns - place * _GRID_NS) * 1e-9
-        slope = (knots[place + 1] - knots[place]) / _GRID_S
-        if summed:
-            value += sums[place] + after_s * (knots[place] + 0.5 * slope * after_s)
-        else:
-            value += knots[place] + slope * after_s
-    return value
+    t_s = t_ns * 1e-9
+    after_s = (t_ns - t_ns // _GRID_NS * _GRID_NS) * 1e-9
+    slope = (right - left) / _GRID_S
+    if summed:
+        value = 2.0 * daily_k / _DAILY * math.sin(0.5 * (_DAILY * t_s)) ** 2
+        value += 2.0 * yearly_k / _YEARLY * math.sin(0.5 * (_YEARLY * t_s)) ** 2
+        return value + (area + after_s * (left + 0.5 * slope * after_s))
+    value = daily_k * math.sin(_DAILY * t_s) + yearly_k * math.sin(_YEARLY * t_s)
+    return value + (left + slope * after_s)
 
 
 @kernel
 def _deviations(
-    times_ns: NDArray[np.int64], waves: _Array, knots: _Array, sums: _Array, summed: bool
+    times_ns: NDArray[np.int64],
+    daily_k: float,
+    yearly_k: float,
+    knots: _Array,
+    sums: _Array,
+    summed: bool,
 ) -> _Array:
+    """Return the deviations, or their integrals; `sums` is that of the interpolated `knots`."""
     out = np.empty(times_ns.size)
     for i in range(times_ns.size):
-        out[i] = _deviation(times_ns[i], waves, knots, sums, summed)
+        place = times_ns[i] // _GRID_NS
+        left = right = area = 0.0
+        if knots.size and place >= 0:
+            left, right, area = knots[place], knots[place + 1], sums[place]
+        out[i] = _deviation(times_ns[i], daily_k, yearly_k, left, right, area, summed)
     return out
 
 
@@ -97,8 +108,7 @@ class Temperature:
     def __init__(self, parameters: TemperatureParameters, seed: tuple[int, ...]) -> None:
         p = self.parameters = parameters
         self._seed = seed
-        waves = [(p.daily_k, 2.0 * math.pi / _DAY_S), (p.yearly_k, 2.0 * math.pi / _YEAR_S)]
-        self._waves = np.array([wave for wave in waves if wave[0]]).reshape(-1, 2)
+        self._daily_k, self._yearly_k = float(p.daily_k), float(p.yearly_k)
         self._knots = np.zeros(1 if p.wander_k else 0)
         self._sums = self._knots.copy()
         self._blocks = 0
@@ -128,14 +138,20 @@ class Temperature:
         return self._at(times_ns, summed=True)
 
     def _at_one(self, t_ns: int, *, summed: bool) -> float:
-        if self._knots.size:
-            self._extend(t_ns // _GRID_NS + 1)
-        return _deviation(t_ns, self._waves, self._knots, self._sums, summed)
+        left = right = area = 0.0
+        place = t_ns // _GRID_NS
+        if self._knots.size and place >= 0:
+            if place + 1 >= self._knots.size:
+                self._extend(place + 1)
+            knot = self._knots.item
+            left, right, area = knot(place), knot(place + 1), self._sums.item(place)
+        return _deviation(t_ns, self._daily_k, self._yearly_k, left, right, area, summed)
 
     def _at(self, times_ns: NDArray[np.int64], *, summed: bool) -> _Array:
         if self._knots.size and times_ns.size:
             self._extend(int(times_ns.max()) // _GRID_NS + 1)
-        return _deviations(times_ns, self._waves, self._knots, self._sums, summed)
+        waves = self._daily_k, self._yearly_k
+        return _deviations(times_ns, *waves, self._knots, self._sums, summed)
 
     def _extend(self, place: int) -> None:
         p = self.parameters
