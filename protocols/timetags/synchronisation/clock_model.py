@@ -142,7 +142,7 @@ class ClockModel:
     def to_a(self, ticks_b: Ticks) -> Ticks:
         """Return B's tags on A's clock, to the nearest of A's ticks.
 
-        The model is followed to better than a picosecond over weeks: what is exactly
+        The model is followed to better than a picosecond over days: what is exactly
         proportional is worked out in integers, the rest, some 1e-4 of it, in floats.
 
         Parameters

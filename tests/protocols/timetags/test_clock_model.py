@@ -31,11 +31,11 @@ ticks = st.sampled_from([PS, STAMP, Fraction(2, 10**9), Fraction(1, 3 * 10**12)]
     origin=st.integers(-DAY, DAY),
     offset=st.fractions(-10, 10, max_denominator=10**12),
     steps=st.lists(
-        st.tuples(st.integers(10**9, 20 * DAY), st.floats(-2e-4, 2e-4)), min_size=1, max_size=4
+        st.tuples(st.integers(10**9, DAY), st.floats(-2e-4, 2e-4)), min_size=1, max_size=4
     ),
     places=st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=20),
 )
-def test_tags_come_across_within_a_picosecond_over_weeks(
+def test_tags_come_across_within_a_picosecond_over_days(
     tick_a, tick_b, origin, offset, steps, places
 ):
     nodes, lags = [origin], [offset]
