@@ -8,6 +8,7 @@ import pytest
 from protocols.clock.clocks import CLOCKS, Clock, named_clock
 from protocols.clock.control import Gains, lqg, pi
 from protocols.clock.model import PHASE, NoiseCoefficients
+from protocols.clock.prediction import predicted_stability
 from protocols.clock.response import (
     closed_loop,
     filter_response,
@@ -16,7 +17,7 @@ from protocols.clock.response import (
     settled_gain,
 )
 from protocols.clock.spectrum import frequency_grid
-from protocols.clock.tuning import Task, judged, tune
+from protocols.clock.tuning import SHORT_STEPS, Task, judged, tune
 from protocols.errors import ParameterError
 
 FLEETING = Clock(noise=NoiseCoefficients.from_adev(white=2e-11, flicker=5e-12, walk=1e-12))
@@ -150,6 +151,20 @@ def test_short_times_cost_little_more_than_allowed():
     assert free.worst_ratio < strict.worst_ratio
     again = tune(task, controllers=("pi",), short_ratio=1.6)
     assert again == strict
+
+
+def test_what_short_times_may_lose_is_found():
+    """A CSAC pays more there than others have to; one that loses nothing is not held back."""
+    csac = Task(local=CLOCKS["sa45s"], reference=CLOCKS["5071a-hp"], reading_s=1e-9)
+    found = tune(csac, controllers=("pi",))
+    short = predicted_stability(csac, found, SHORT_STEPS).ratio.max()
+    best = tune(csac, controllers=("pi",), short_ratio=math.inf).worst_ratio
+    assert 2.0 < short < 3.01
+    assert found.worst_ratio < min(1.1 * best, 1.2)
+    easy = Task(local=CLOCKS["fs725"], reference=CLOCKS["5071a"], reading_s=1e-10)
+    free = tune(easy, controllers=("pi",), short_ratio=math.inf)
+    assert predicted_stability(easy, free, SHORT_STEPS).ratio.max() < 1.5
+    assert tune(easy, controllers=("pi",)) == free
 
 
 @pytest.mark.parametrize(
