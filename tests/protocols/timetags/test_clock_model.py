@@ -38,7 +38,7 @@ ticks = st.sampled_from([PS, STAMP, Fraction(2, 10**9), Fraction(1, 3 * 10**12)]
 def test_tags_come_across_within_a_picosecond_over_days(
     tick_a, tick_b, origin, offset, steps, places
 ):
-    nodes, lags = [origin], [offset]
+    nodes, lags = [round(origin * PS / tick_a)], [offset]
     for length, rate in steps:
         nodes.append(nodes[-1] + max(1, round(length * PS / tick_a)))
         lags.append(lags[-1] + Fraction(rate) * (nodes[-1] - nodes[-2]) * tick_a)
