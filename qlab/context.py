@@ -266,8 +266,8 @@ class Progress(Protocol):
     def phase(self, title: str, total: int = 0) -> None:
         """Begin a phase of `total` steps (0: unknown)."""
 
-    def step(self, note: str = "") -> None:
-        """One step of the phase is done."""
+    def step(self, note: object = "") -> None:
+        """One step of the phase is done; `note` is asked for its text where it is shown."""
 
 
 class SilentProgress:
@@ -276,7 +276,7 @@ class SilentProgress:
     def phase(self, title: str, total: int = 0) -> None:
         """Show nothing."""
 
-    def step(self, note: str = "") -> None:
+    def step(self, note: object = "") -> None:
         """Show nothing."""
 
 

@@ -74,7 +74,7 @@ class _Lines:
         self._shown.write(f"{title}{count}\n")
         self._shown.flush()
 
-    def step(self, note: str = "") -> None:
+    def step(self, note: object = "") -> None:
         """Show nothing: a log has no use for every step."""
 
 
@@ -89,7 +89,7 @@ class _Bars:
         self._finish()
         self._task = self._bars.add_task(title, total=total or None, note="")
 
-    def step(self, note: str = "") -> None:
+    def step(self, note: object = "") -> None:
         if self._task is not None:
             self._bars.update(self._task, advance=1, note=note)
 

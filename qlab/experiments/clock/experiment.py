@@ -15,9 +15,10 @@ from qlab.context import RunAbortedError, RunContext
 from qlab.errors import UsageError
 from qlab.experiments.clock.asking import Asking
 from qlab.experiments.clock.judgement import judged
+from qlab.experiments.clock.log import LOG
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
 from qlab.experiments.clock.records import with_records
-from qlab.experiments.clock.site import LOG, Allowed, Site
+from qlab.experiments.clock.site import Allowed, Site
 from qlab.experiments.interface import RecordedData
 from qlab.runfile.schema import Attribute, DatasetSpec
 from qlab.station import StationFile, read_table
@@ -68,6 +69,16 @@ def _tuned(options: ClockOptions, site: SiteOptions) -> SiteOptions:
     controllers = (site.controller,) if site.controller else ("pi", "lqg")
     found = tune(options.task(site), controllers=controllers, short_ratio=site.short_ratio)
     return dataclasses.replace(site, controller=found.controller, gains=tuple(found.gains))
+
+
+class _Standing:
+    """Where all sites stand, as text for those who look."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self._sites = sites
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self._sites))
 
 
 class Clock:
@@ -166,8 +177,8 @@ class Clock:
             stopped = asked.reason
         finally:
             for site in sites:
-                site.flush()
-        logs = [site.log() for site in sites]
+                site.log.flush()
+        logs = [site.log.rows() for site in sites]
         return judged(options, list(zip(logs, self._steps, strict=True)), stopped)
 
     def _discipline(self, ctx: RunContext, sites: list[Site], start_ns: int) -> None:
@@ -175,6 +186,7 @@ class Clock:
         end_ns = start_ns + round(options.duration_s * 1e9) if options.duration_s else None
         now_ns, quality = start_ns, Quality.UNKNOWN
         asking = Asking(options.status_every)
+        standing = _Standing(sites)
         while end_ns is None or now_ns < end_ns:
             for site in sites:
                 site.begin()
@@ -183,7 +195,7 @@ class Clock:
             if asking.due():
                 quality = self._reference(ctx)
                 asking.answered(quality is not Quality.UNKNOWN)
-            ctx.progress.step("; ".join(site.note() for site in sites))
+            ctx.progress.step(standing)
 
     def _reference(self, ctx: RunContext) -> Quality:
         """Return what the reference says of itself."""

@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from drivers.core.errors import DriverError, LimitError, MisuseError
 from drivers.roles import IntervalCounter, SteerableStandard
 from protocols.clock.actuator import Actuator
@@ -19,41 +16,13 @@ from protocols.clock.two_way import Asymmetry, two_way
 from protocols.errors import ParameterError
 from qlab.context import RunContext
 from qlab.experiments.clock.asking import Asking
-from qlab.experiments.clock.judgement import noticed_flags, on_grid
+from qlab.experiments.clock.judgement import noticed_flags
+from qlab.experiments.clock.log import SiteLog
 from qlab.experiments.clock.options import ClockOptions, SiteOptions
 from qlab.experiments.levels import fix_levels
 
-__all__ = ["LOG", "Allowed", "Site"]
+__all__ = ["Allowed", "Site"]
 
-#: One row of a site's log; phases in seconds, states and flags as in `protocols.clock.states`.
-LOG = np.dtype(
-    [
-        ("t_tai_ns", "<i8"),
-        ("x", "<f8"),
-        ("interval", "<f8"),
-        ("interval_back", "<f8"),
-        ("carrier", "<f8"),
-        ("cycle", "<i8"),
-        ("phase", "<f8"),
-        ("phase_sigma", "<f8"),
-        ("frequency", "<f8"),
-        ("residual", "<f8"),
-        ("bound_95", "<f8"),
-        ("temperature_c", "<f8"),
-        ("acts_ns", "<i8"),
-        ("setting", "<i8"),
-        ("placement", "<f8"),
-        ("flags", "<u2"),
-        ("alarms", "u1"),
-        ("state", "u1"),
-        ("reason", "u1"),
-        ("quality", "u1"),
-        ("confirmed", "u1"),
-        ("healthy", "u1"),
-    ]
-)
-
-_BATCH = 32
 _PATIENT_S, _HURRIED = 2.5, 1.25  # periods that a reading may take
 _NEAR_WRAP_S = 2e-6
 _DOUBTED = 3  # questions without an answer after which a clock counts as unwell
@@ -116,6 +85,7 @@ class Site:
         if far_counter is not None:
             self.counters.append(far_counter)
         self.name = f"site{number}"
+        self.log = SiteLog(ctx.data, self.name, options.period_s)
         self.step = local.steering_step
         self._origin_ns = options.start_tai_ns
         self._phase_counter = phase_counter
@@ -129,15 +99,12 @@ class Site:
             None if self._asymmetry is None else self._asymmetry.calibrated_tai_ns,
         )
         self._calibrated = min((date for date in dates if date is not None), default=None)
-        self._rows: list[tuple[Any, ...]] = []
         self._confirmed, self._healthy = True, True
         self._asking = Asking(options.status_every)
         self._has_sensor = hasattr(type(local), "temperature_c")
         self._within_s = _PATIENT_S * options.period_s
         self._temperature_c = math.nan
-        self._last_reading_ns: int | None = None
         self._placing_s = 0.0
-        self._written = 0
         self.last: Decision | None = None
 
     def prepare(self) -> None:
@@ -326,7 +293,7 @@ class Site:
         self.last = decision
         phase_s = math.nan if x_s is None else x_s
         back_s = intervals[1] if len(intervals) > 1 else math.nan
-        self._rows.append(
+        self.log.append(
             (
                 decision.t_tai_ns,
                 phase_s,
@@ -352,36 +319,8 @@ class Site:
                 self._healthy,
             )
         )
-        if len(self._rows) - self._written >= _BATCH:
-            self.flush()
 
-    def flush(self) -> None:
-        """Write what has not been written."""
-        rows = np.array(self._rows[self._written :], LOG)
-        if rows.size:
-            self._ctx.data.append(f"{self.name}/log", rows)
-            self._ctx.data.append(f"{self.name}/x", self._on_grid(rows))
-        self._written = len(self._rows)
-
-    def _on_grid(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the readings of new rows, one a period from the last one that was written."""
-        times, phases = rows["t_tai_ns"], rows["x"]
-        last_ns = self._last_reading_ns
-        if last_ns is None:
-            placed = on_grid(times, phases, self._options.period_s)
-        else:  # as if the last one were there again, which is left out
-            times, phases = np.append(last_ns, times), np.append(0.0, phases)
-            placed = on_grid(times, phases, self._options.period_s)[1:]
-        there = np.flatnonzero(np.isfinite(phases))
-        if there.size:
-            self._last_reading_ns = int(times[there[-1]])
-        return placed
-
-    def log(self) -> NDArray[Any]:
-        """Return all rows, of type `LOG`."""
-        return np.array(self._rows, LOG)
-
-    def note(self) -> str:
+    def __str__(self) -> str:
         """Return where the site stands, in a few words."""
         if self.last is None:
             return f"{self.name} starts"
