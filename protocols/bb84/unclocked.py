@@ -107,15 +107,24 @@ class BasisRecord:
 
     def at(self, time: npt.NDArray[np.float64], origin: int) -> BitArray:
         """Return the basis of pulses that arrive at times since `origin`; 2 if not known."""
-        steps = (time - float(self.start - origin)) / float(self.period)
+        steps = self._steps(time, origin)
         number = np.floor(steps)
         near = float(self.guard / self.period)
         part = steps - number
         known = (part >= near) & (part <= 1.0 - near)
-        known &= (number >= 0) & (number < self.basis.size)
+        known &= self.plays(time, origin)
         found = np.full(time.shape, _UNKNOWN, np.uint8)
         found[known] = self.basis[number[known].astype(np.int64)]
         return found
+
+    def plays(self, time: npt.NDArray[np.float64], origin: int) -> npt.NDArray[np.bool_]:
+        """Return whether the modulator plays when pulses meet it that arrive at such times."""
+        steps = self._steps(time, origin)
+        return (steps >= 0.0) & (steps < self.basis.size)
+
+    def _steps(self, time: npt.NDArray[np.float64], origin: int) -> npt.NDArray[np.float64]:
+        steps: npt.NDArray[np.float64] = time - float(self.start - origin)
+        return steps / float(self.period)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +198,8 @@ def place_clicks(
     NoRepetitionError
         The clicks do not follow pulses of about this period, or the phase jumps.
     NoStringError
-        A string is missing, inverted, or not as far from the other as it must be.
+        A string is missing, inverted, or not as far from the other as it must be; or most
+        pulses pass Bob's modulator near its steps.
     """
     nominal = period / tick
     busy = 0 if tags[0].size >= tags[1].size else 1
@@ -206,6 +216,12 @@ def place_clicks(
     late -= np.array(offsets)[detector]
     centre = track.centre(slot) + offsets[0]
     basis = record.at(centre, track.origin)
+    lost = basis[record.plays(centre, track.origin)] == _UNKNOWN
+    if lost.size and 2 * int(np.count_nonzero(lost)) > lost.size:
+        raise NoStringError(
+            f"{np.count_nonzero(lost) / lost.size:.0%} of the clicks pass Bob's modulator near its "
+            "steps, since the two clocks hardly slide against each other"
+        )
     head, tail = _strings(slot, detector, basis, frame, false_alarm)
     first = head.offset + frame.string
     near = 2 * np.abs(late) <= float(window / tick)

@@ -31,9 +31,11 @@ def _with(text: str, table: str, values: Mapping[str, Any]) -> str:
     return "\n".join([*lines[:start], *added, *kept, *lines[start + length :]])
 
 
-def bench_text(*, plant: Mapping[str, Any] | None = None, **options: Any) -> str:
-    """Return the default bench with other options of BB84 and figures of the plant."""
-    text = (resources.files("qlab.stations") / "bench.toml").read_text(encoding="utf-8")
+def bench_text(
+    *, packaged: str = "bench", plant: Mapping[str, Any] | None = None, **options: Any
+) -> str:
+    """Return a packaged bench with other options of BB84 and figures of the plant."""
+    text = (resources.files("qlab.stations") / f"{packaged}.toml").read_text(encoding="utf-8")
     text = _with(text, "bb84", SMALL | options)
     return _with(text, "simulation.plant", plant) if plant else text
 

@@ -37,6 +37,8 @@ _FEWEST = 3
 #: Tags without pulses where they were due are kept for so many pieces; a rhythm of this power
 #: among them (a chance of 2e-9) means that the phase has jumped.
 _KEPT, _RHYTHM = 32, 20.0
+#: So many tags are enough to see how wide the pulses are.
+_MEASURED = 1 << 20
 #: The line's frequency is trusted to so many of its standard deviations.
 _UNSURE = 4.0
 
@@ -62,7 +64,8 @@ class Track:
         Standard uncertainty of a node's phase, root mean square, in ticks.
     ratio_minus_1, ratio_std : float
         Mean period over the nominal one, minus 1: the least-squares slope of the readings,
-        with its standard uncertainty from their counts, widened by what they scatter more.
+        with its standard uncertainty from their counts, widened by what they scatter more and
+        by what whole ticks may hide.
     drift_per_slot : float
         Change of the period, relative, from slot to slot: twice the square's coefficient.
     pulse : Pulse
@@ -134,17 +137,41 @@ def follow(ticks: npt.NDArray[np.int64], period: float, line: Line) -> Track:
         raise ParameterError("there is nothing to follow")
     used = ticks[: line.tags]
     origin = int(used[used.size // 2])
+    grid = _rounded(period * (1.0 + line.ratio_minus_1), int(ticks[-1]) - int(ticks[0]))
+    late = (used - origin).astype(np.float64) / grid - line.phase
+    late = (late - np.floor(late + 0.5)) * grid
+    phase = math.floor(line.phase * grid * FINE + 0.5) / FINE
+    first = _passed(ticks, origin, grid, period, phase, used, late)
+    # along the whole of the tags the pulses are seen as narrow as they are
+    used = ticks[:_MEASURED]
+    _, late = first.place(used)
+    zero = first.centre(np.zeros(1, np.int64))
+    again = _rounded(period * (1.0 + first.ratio_minus_1), int(ticks[-1]) - int(ticks[0]))
+    return _passed(ticks, origin, again, period, float(zero[0]), used, late)
+
+
+def _passed(
+    ticks: npt.NDArray[np.int64],
+    origin: int,
+    grid: float,
+    nominal: float,
+    phase: float,
+    used: npt.NDArray[np.int64],
+    late: npt.NDArray[np.float64],
+) -> Track:
+    """Follow all tags once: from `origin`, where `phase` is known, with the pulses of `used`.
+
+    `late` is how much later than the pulses' centres those are.
+    """
     # twice the middle half of the tags: a few from before the light do not count
     span = 2 * (int(used[3 * used.size // 4]) - int(used[used.size // 4]))
-    grid = _rounded(period * (1.0 + line.ratio_minus_1), int(ticks[-1]) - int(ticks[0]))
-    start = math.floor(line.phase * grid * FINE + 0.5) / FINE
-    pulse = pulse_of(used - origin, grid, start)
-    step = _piece(ticks, grid, pulse.signal, span)
+    pulse = pulse_of(late, grid)
+    step, bias = _piece(ticks, grid, pulse, span)
     slope = _UNSURE * pulse.spread * step * math.sqrt(12.0 / pulse.signal) * grid / max(span, 1)
-    readings = _readings(ticks - origin, _Start(grid, pulse, step, start, slope))
+    readings = _readings(ticks - origin, _Start(grid, pulse, step, phase, slope, bias))
     if len(readings) < _FEWEST:
         raise NoRepetitionError(f"only {len(readings)} pieces of the tags show the pulses")
-    return _track(origin, grid, period, pulse, step, readings)
+    return _track(origin, grid, nominal, pulse, step, readings, bias)
 
 
 def _rounded(period: float, span: int) -> float:
@@ -156,23 +183,42 @@ def _rounded(period: float, span: int) -> float:
     return math.floor(period * scale + 0.5) / scale
 
 
-def _piece(ticks: npt.NDArray[np.int64], period: float, signal: float, span: int) -> int:
-    """Return how many slots make a piece."""
+def _piece(
+    ticks: npt.NDArray[np.int64], period: float, pulse: Pulse, span: int
+) -> tuple[int, float]:
+    """Return how many slots make a piece, and the error of whole ticks that stays in each.
+
+    Where pulses are at nearly the same phase between two ticks for a while, a piece is as long
+    as they take to pass all phases, if there is time for that: then no error stays.
+    """
     slots = span / period
     whole = (int(ticks[-1]) - int(ticks[0])) / period
-    wanted = min(_PER_PIECE * slots / signal, slots / 16.0)
-    return max(1, int(max(wanted, whole / _PIECES)))
+    wanted = min(_PER_PIECE * slots / pulse.signal, whole / 16.0)
+    wanted = max(wanted, whole / _PIECES, 1.0)
+    # over a piece the line's frequency tells the phase well within the pulse's width
+    longest = min(whole / 16.0, slots * math.sqrt(pulse.signal / 12.0) / _UNSURE)
+    for every in range(1, 5):
+        aside = abs(every * period - math.floor(every * period + 0.5))
+        if aside >= 0.125:
+            continue
+        bias = pulse.tick_bias(every)
+        if aside * longest < every:
+            return int(min(wanted, max(longest, 1.0))), bias
+        cycle = every / aside
+        return int(cycle * math.ceil(min(wanted, longest - cycle) / cycle)), 0.0
+    return int(min(wanted, max(longest, 1.0))), 0.0
 
 
 @dataclass(frozen=True)
 class _Start:
-    """What is known at time 0: phase in ticks, and how well its change per piece."""
+    """What is known at time 0: phase in ticks, how well its change per piece, and `_piece`."""
 
     period: float
     pulse: Pulse
     step: int
     phase: float
     slope_std: float
+    bias: float
 
 
 def _readings(time: npt.NDArray[np.int64], start: _Start) -> list[Reading]:
@@ -196,6 +242,7 @@ class _Follower:
     def __init__(self, start: _Start, way: int) -> None:
         self._period, self._pulse, self._step = start.period, start.pulse, start.step
         self._way = way
+        self._bias = start.bias * start.bias
         self._piece = 0
         self._phase, self._slope = start.phase, 0.0  # ticks, and ticks a piece
         noise = start.pulse.spread * start.pulse.spread
@@ -255,7 +302,7 @@ class _Follower:
             return None
         moved = int(near.sum()) / FINE / signal if unsure > pulse.spread else 0.0
         pull = int(pulls(late - moved, pulse.gate).sum()) / FINE / (signal * pulse.pull)
-        variance = pulse.variance(signal, dark)
+        variance = pulse.variance(signal, dark) + self._bias
         return Reading(middle, self._phase + moved + pull, variance, signal)
 
     def _update(self, reading: Reading) -> None:
@@ -275,7 +322,13 @@ def _power(cycles: npt.NDArray[np.float64]) -> float:
 
 
 def _track(
-    origin: int, grid: float, nominal: float, pulse: Pulse, step: int, readings: list[Reading]
+    origin: int,
+    grid: float,
+    nominal: float,
+    pulse: Pulse,
+    step: int,
+    readings: list[Reading],
+    bias: float,
 ) -> Track:
     """Smooth the readings and take mean rate and drift from them."""
     nodes, variance = smoothed(readings, step)
@@ -283,6 +336,8 @@ def _track(
     slots = first + step * np.arange(len(nodes), dtype=np.int64)
     phase = np.floor(np.array(nodes) * FINE + 0.5) / FINE
     slope, slope_variance, excess = _line(readings)
+    slope_variance *= max(1.0, excess)
+    slope_variance += 12.0 * bias * bias / max(readings[-1].slot - first, 1) ** 2
     misses = [r.phase - nodes[(r.slot - first) // step] for r in readings]
     ratio = (grid + slope) / nominal - 1.0
     return Track(
@@ -290,9 +345,9 @@ def _track(
         grid,
         slots,
         phase,
-        math.sqrt(variance),
+        math.sqrt(variance + bias * bias),
         ratio,
-        math.sqrt(slope_variance * max(1.0, excess)) / nominal,
+        math.sqrt(slope_variance) / nominal,
         _curvature(readings) / nominal,
         pulse,
         math.sqrt(sum(m * m for m in misses) / len(misses)),

@@ -97,6 +97,8 @@ def _arrivals(axes: Axes, run: RunFile, results: Mapping[str, Any]) -> None:
     period = 1 / Fraction(results["slot_rate_hz"]) / Fraction(int(numerator), int(denominator))
     bins = max(1, math.floor(period))
     first = int(results["blocks"][0]["events"])
+    # on a clock of his own Bob sees the pulses at another rate
+    period *= 1 + Fraction(results["blocks"][0].get("frequency_ratio_minus_1", 0))
     marker = ticks[:first][lines[:first] == results["marker_line"]]
     origin = int(marker[0]) if marker.size else 0
     width_ns = float(period) / bins * int(numerator) / int(denominator) * 1e9

@@ -18,7 +18,7 @@ from protocols.secret import SecretBits
 from qlab.context import KeyFacts, RunContext
 from qlab.errors import StationError, UsageError
 from qlab.experiments.bb84.options import MOST_SLOTS, Bb84Options
-from qlab.experiments.bb84.photons import ASSUMED, joined_facts
+from qlab.experiments.bb84.photons import ASSUMED, doubts, joined_facts
 from qlab.experiments.bb84.plan import agreed_plan
 from qlab.station import StationFile, read_table
 
@@ -37,11 +37,11 @@ _ALICE = (
     "counter",
 )
 _BOB = ("phase_bob", "tagger", "detectors")
-#: What each party's station plays.
-SIDES = {"alice": _ALICE, "bob": _BOB}
 #: Who else does where Bob plays on a clock of his own.
 _OWN_CLOCK = ("generator_bob",)
-_ROLES = {**SIDES, "both": (*_ALICE, *_BOB)}
+#: What each party's station plays.
+SIDES = {"alice": _ALICE, "bob": (*_BOB, *_OWN_CLOCK)}
+_ROLES = {"alice": _ALICE, "bob": _BOB, "both": (*_ALICE, *_BOB)}
 _LISTS = {"attenuators": range(1, 9), "detectors": range(2, 3)}
 #: Patterns, stamps and detections hold the raw key; so do the parties' random bytes.
 _SECRET_ROLES = ("intensity", "phase_alice", "phase_bob", "tagger")
@@ -147,6 +147,9 @@ class PlannedBb84:
         self, found: Distillation, reason: str | None, blocks: list[dict[str, Any]], simulated: bool
     ) -> dict[str, Any]:
         options = self.options
+        sync = self._sync(blocks)
+        if reason and sync:
+            reason += doubts(options, sync)
         return {
             "slots": sum(b["slots"] for b in blocks),
             "slot_rate_hz": options.slot_rate_hz,
@@ -189,7 +192,7 @@ class PlannedBb84:
             "assumptions": [*found.assumptions, *self._assumed()],
             "demonstration": options.pattern_repeats > 1,
             "fit_for_use": reason is None and not simulated,
-            **self._sync(blocks),
+            **sync,
         }
 
     def _assumed(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ def summary(results: Mapping[str, Any]) -> str:
         ),
     ]
     rows += [(f"QBER {basis}", _qber(results, basis)) for basis in "zx"]
+    rows += _sync(results)
     if results["leak_ec_bits"] is not None:
         efficiency = results["efficiency"]
         shown = "no errors" if efficiency is None else f"efficiency {efficiency:.3f}"
@@ -64,6 +65,18 @@ def _detections(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         f"{results['dropped_outside']:,} outside the window)"
     )
     return [("detections", text)]
+
+
+def _sync(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return one row of Bob's slots, if photons gave them, else none."""
+    if "string_bits" not in results:
+        return []
+    text = (
+        f"by photons; clocks {results['frequency_ratio_minus_1'] * 1e6:+.5f} ppm apart; "
+        f"{results['string_error_rate']:.2%} of {results['string_bits']:,} public bits wrong; "
+        f"by chance {results['false_alarm_probability']:.0e}"
+    )
+    return [("slots", text)]
 
 
 def _single_photons(bounds: Mapping[str, float]) -> str:

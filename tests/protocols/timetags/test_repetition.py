@@ -85,6 +85,19 @@ def test_the_rate_reaches_the_cramer_rao_bound(dark):
     assert 0.9 < np.mean(stated) < 1.5
 
 
+@pytest.mark.parametrize("off", [5.2e-6, 1e-7, 1e-9])
+def test_what_whole_ticks_hide_is_in_the_uncertainty(off):
+    """Pulses a ninth of a tick wide, near one phase between ticks for long: 4 deviations."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        ticks, slots = pulses(rng, 20_000, off=off, spread=0.11, span=SPAN / 20)
+        found = track(ticks)
+        assert abs(found.ratio_minus_1 - off) < 4 * found.ratio_std
+        place, _ = found.place(ticks)
+        miss = found.centre(place) + found.origin - 50 * (1 + off) * slots
+        assert np.std(miss) < 3 * found.phase_std
+
+
 def test_the_smoothed_phase_is_as_sure_as_it_says():
     errors, stated = [], []
     for seed in range(20):
