@@ -1,0 +1,1 @@
+"""From time tags to the bytes of files."""
