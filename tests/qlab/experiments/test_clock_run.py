@@ -213,11 +213,11 @@ def test_ctrl_c_leaves_the_steering_and_the_next_run_goes_on(tmp_path, duration_
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_killed_the_last_steering_is_on_record(tmp_path):
     (tmp_path / "station.toml").write_text(bench_text())
-    hook = "import os, qlab.experiments.clock.experiment as e, sys\n"
-    hook += "step = e.Site.flush\nn = 0\n"
+    hook = "import os, qlab.experiments.clock.log as e, sys\n"
+    hook += "step = e.SiteLog.flush\nn = 0\n"
     hook += "def flush(self):\n    global n\n    step(self)\n    n += 1\n"
     hook += "    if n == 40:\n        os.kill(os.getpid(), 9)\n"
-    hook += "e.Site.flush = flush\nfrom qlab.cli import main\nsys.exit(main())\n"
+    hook += "e.SiteLog.flush = flush\nfrom qlab.cli import main\nsys.exit(main())\n"
     done = subprocess.run(
         [sys.executable, "-c", hook, "run", "clock", "--station", "station.toml", "-o", "run.h5",
          "--seed", "1", "--duration", "5000"],
