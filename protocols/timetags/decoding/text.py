@@ -92,9 +92,10 @@ def text_layout(head: bytes, unit: str = "") -> TextLayout:
                 unit_s = Fraction(int(found[1]), int(found[2] or 1))
             continue
         fields = [field for field in _SEPARATORS.split(line) if field]
-        if not named and any(re.match(r"[A-Za-z_]", field) for field in fields):
+        if not named and any(re.match(r"[\"'A-Za-z_]", field) for field in fields):
             named = True
-            columns, said = _named(fields)
+            names = re.split(r"[,;\t]", line) if re.search(r"[,;\t]", line) else fields
+            columns, said = _named([name.strip() for name in names])
             unit_s = unit_s or (UNITS[said] if said else None)
             continue
         if len(fields) <= max(columns):
@@ -111,7 +112,8 @@ def text_layout(head: bytes, unit: str = "") -> TextLayout:
 def _named(fields: list[str]) -> tuple[tuple[int, int], str]:
     time, channel, unit = 0, 1, ""
     for place, field in enumerate(fields):
-        name, _, of = field.strip("\"'").lower().replace("(", "_").rstrip(")").partition("_")
+        name, *more = re.findall(r"[a-z]+", field.lower()) or [""]
+        of = more[0] if more else ""
         if name in _TIMES:
             time, unit = place, of if of in UNITS else ""
         elif name in _CHANNELS:
