@@ -66,8 +66,9 @@ def correlate_files(
         tick_s = first.tick_s
         bins_for(task.bin_s, task.range_s, tick_s)  # refuses before anything is read
         if other is None:
-            chunks = watched(ahead(sorted_chunks(first)), {task.start, task.stop}, file.name)
-            found = correlate(within(chunks, task.start, task.stop), task, tick_s, workers=workers)
+            chunks = watched(sorted_chunks(first), {task.start, task.stop}, file.name)
+            pairs = ahead(within(chunks, task.start, task.stop))
+            found = correlate(pairs, task, tick_s, workers=workers)
             return found, tick_s, list(first.notes)
         second = files.enter_context(open_tags(other, format_name))
         ratio = second.tick_s / tick_s

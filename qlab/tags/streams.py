@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from qlab.errors import QlabError
 __all__ = ["Channel", "Pair", "ahead", "in_step", "rescaled", "watched", "within"]
 
 Ticks = npt.NDArray[np.int64]
+_T = TypeVar("_T")
 _MOST_NAMED = 20
 
 
@@ -170,10 +172,10 @@ def rescaled(ticks: Ticks, ratio: Fraction) -> Ticks:
     return scaled
 
 
-def ahead(chunks: Iterator[Tags]) -> Iterator[Tags]:
-    """Pass chunks on, and read the next one meanwhile in a thread."""
+def ahead(pieces: Iterator[_T]) -> Iterator[_T]:
+    """Pass pieces on, and get the next one meanwhile in a thread."""
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, chunks, None)
-        while (tags := following.result()) is not None:
-            following = pool.submit(next, chunks, None)
-            yield tags
+        following = pool.submit(next, pieces, None)
+        while (piece := following.result()) is not None:
+            following = pool.submit(next, pieces, None)
+            yield piece
