@@ -108,7 +108,8 @@ def _qutag(head: bytes) -> int:
     times = [int.from_bytes(record[:8], "little") for record in records]
     channels = [int.from_bytes(record[8:], "little") for record in records]
     grows = sum(0 <= b - a < 1 << 50 for a, b in pairwise(times))
-    return 2 if max(channels) < 256 and grows >= 0.9 * (len(times) - 1) else 0
+    fits = max(channels) < 256 and max(times) > 0
+    return 2 if fits and grows >= 0.9 * (len(times) - 1) else 0
 
 
 def _tdc1(head: bytes) -> int:

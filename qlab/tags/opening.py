@@ -9,7 +9,7 @@ from protocols.timetags.sorting import Sorter
 from protocols.timetags.tags import Tags
 from qlab.errors import UsageError
 from qlab.tags.formats import FORMATS, HEAD_BYTES
-from qlab.tags.source import DamagedTagsError, TagSource, opened
+from qlab.tags.source import UNPACKING, DamagedTagsError, TagSource, opened
 
 __all__ = ["open_tags", "sorted_chunks"]
 
@@ -45,7 +45,11 @@ def open_tags(path: Path, format_name: str | None = None) -> TagSource:
         with opened(path) as file:
             head = file.read(HEAD_BYTES)
         name, source = _recognised(path, head)
-    except (OSError, EOFError) as error:
+    except UNPACKING as error:
+        raise DamagedTagsError(
+            f"{path}: it cannot be unpacked: {error}", remedy="take another copy"
+        ) from None
+    except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error}", remedy="check the file") from None
     endings = FORMATS[name].endings
     ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix

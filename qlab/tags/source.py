@@ -15,10 +15,12 @@ from protocols.timetags.decoding.decoder import Decoder
 from protocols.timetags.tags import Tags
 from qlab.errors import ExitCode, QlabError
 
-__all__ = ["CHUNK_BYTES", "DamagedTagsError", "DecodedSource", "TagSource", "opened"]
+__all__ = ["CHUNK_BYTES", "UNPACKING", "DamagedTagsError", "DecodedSource", "TagSource", "opened"]
 
 #: So much of a file is taken at once: memory is bounded by it.
 CHUNK_BYTES = 1 << 22
+#: What gzip raises of a damaged file.
+UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 class DamagedTagsError(QlabError):
@@ -137,7 +139,7 @@ class DecodedSource:
                 f"{self.path}: read as {self.format}: {error}",
                 remedy="name its format with --format, or take another copy",
             ) from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except UNPACKING as error:
             raise DamagedTagsError(
                 f"{self.path}: it cannot be unpacked: {error}", remedy="take another copy"
             ) from None
