@@ -48,6 +48,7 @@ __all__ = [
 
 #: A wait is cut into slices of this length, so that an abort is noticed in time.
 _SLICE_S = 0.1
+_TIME = struct.Struct("<q")
 
 
 class RunAbortedError(QlabError):
@@ -138,7 +139,7 @@ class RunClock:
     def now_ns(self) -> int:
         """Return nanoseconds since the start of the run."""
         now = self._clock.now_ns()
-        self._record("clock", Kind.CLOCK, struct.pack("<q", now))
+        self._record("clock", Kind.CLOCK, _TIME.pack(now))
         return now
 
     def sleep(self, seconds: float) -> None:

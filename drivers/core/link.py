@@ -274,7 +274,7 @@ class Link:
         """Return the transport, rid of torn messages and of replies that came too late."""
         if self._torn:
             self._mend()
-        transport = self.transport
+        transport = self._transport or self.transport  # which raises
         if self._owed:
             transport.clear()
             for _ in range(_LATE_PIECES):

@@ -49,6 +49,7 @@ class Number(Property[float]):
         read_back: bool = False,
     ) -> None:
         self.low, self.high, self.step, self.digits, self.scale = low, high, step, digits, scale
+        self._style = f".{digits}g"
         super().__init__(query, command, doc=doc, unit=unit, page=page, read_back=read_back)
 
     def parse(self, reply: str) -> float:
@@ -75,7 +76,7 @@ class Number(Property[float]):
 
     def format(self, value: float) -> str:
         """Write with the instrument's resolution."""
-        return f"{value / self.scale + 0.0:.{self.digits}g}"
+        return format(value / self.scale + 0.0, self._style)
 
     def expects(self) -> str:
         """Describe the range."""

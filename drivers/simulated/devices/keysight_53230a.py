@@ -201,7 +201,7 @@ class Keysight53230ADevice(CounterInputs):
     @command("INITiate[:IMMediate]")
     def initiate(self) -> None:
         """Begin to measure, at once or at the trigger."""
-        if self.mode == "CONT" and self.function == "FREQ" and self.triggers > 1:
+        if self._gapless() and self.triggers > 1:
             raise ScpiError(-221)
         self.run, self._armed = None, True
         if self.trigger_source == "IMM":
@@ -240,10 +240,12 @@ class Keysight53230ADevice(CounterInputs):
 
     def _usual_s(self, run: _Run) -> float:
         """Return how long one measurement takes at most if its signals are there."""
-        pause_s = 0.0 if self.mode == "CONT" else _REARM_NS * 1e-9
+        usual_s = self._next_ns(0) * 1e-9
         if self.function == "FREQ":
-            return float(self.gate) + pause_s
-        return sum(1.0 / each.nominal_hz() for each in run.inputs if each is not None) + pause_s
+            return usual_s + float(self.gate)
+        for source in run.inputs:
+            usual_s += 0.0 if source is None else 1.0 / source.nominal_hz()
+        return usual_s
 
     def _time_limit_ns(self) -> int | None:
         """Return how long a measurement may take; a limit below the gate is doubled (PR p. 459)."""
@@ -256,8 +258,10 @@ class Keysight53230ADevice(CounterInputs):
 
     def _next_ns(self, end_ns: int) -> int:
         """Return when the next measurement is armed after one that ends at `end_ns`."""
-        gapless = self.mode == "CONT" and self.function == "FREQ"
-        return end_ns if gapless else end_ns + _REARM_NS
+        return end_ns if self._gapless() else end_ns + _REARM_NS
+
+    def _gapless(self) -> bool:
+        return self.function == "FREQ" and self.mode == "CONT"
 
     def _measured(self, run: _Run, at_ns: int) -> _Gate | Interval | None:
         """Return what is measured from `at_ns` on; None if that never ends, as far as is seen."""

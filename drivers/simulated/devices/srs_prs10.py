@@ -122,6 +122,7 @@ class PRS10Device(LineDevice):
         self._seen_ns = self.t_ns
         self._latched = [0, 0, 0, 0, 0, 0 if self.settings["warm"] else _RESET]
         self._condition: tuple[bool, ...] = ()
+        self._present = [0] * 5
         self._latch()
 
     # ---- identity and readings ---------------------------------------------------
@@ -149,8 +150,7 @@ class PRS10Device(LineDevice):
     def status_bytes(self) -> str:
         """Answer what has happened since the last time."""
         reply = ",".join(map(str, self._latched))
-        self._latched, self._condition = [0] * 6, ()
-        self._latch()
+        self._latched = [*self._present, 0]
         return reply
 
     @line(rf"({'|'.join(_FIXED)})\?")
@@ -290,7 +290,7 @@ class PRS10Device(LineDevice):
         return bool(self._values["PL"]) and self._good >= _GOOD_BEFORE_LOCK
 
     def _latch(self) -> None:
-        """Add what is the case now to what the next status reading shows."""
+        """Add what is the case now to what the next status readings show."""
         locking = bool(self._values["PL"])
         active = locking and self._good >= _GOOD_BEFORE_LOCK
         saturated = active and abs(self._steering.steps) == 2000
@@ -306,6 +306,7 @@ class PRS10Device(LineDevice):
             now[4] |= 1 << 7
         if saturated:
             now[4] |= 1 << 6
+        self._present = now
         self._latched[:5] = [old | new for old, new in zip(self._latched[:5], now, strict=True)]
 
 
