@@ -19,5 +19,10 @@ def summary(results: Mapping[str, Any]) -> str:
         for number, line in found["lines"].items():
             rate = "" if line["rate_hz"] is None else f"   {line['rate_hz']:,.1f} /s"
             rows.append((f"  line {number}", f"{line['count']:,}{rate}"))
+    for each in results.get("coincidences", ()):
+        start, stop = each["lines"]
+        chance = f", {each['accidentals']:,.1f} by chance"
+        text = f"{each['count']:,} within {each['window_ps']:g} ps{chance}"
+        rows.append((f"lines {start} and {stop}", text))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

@@ -7,6 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from drivers.roles import StampBlock
+from protocols.timetags.correlation.bins import Bins
+from qlab.experiments.tags.coincidences import Coincidences
 from qlab.experiments.tags.counting import LineCounts
 from qlab.experiments.tags.options import TagsOptions
 
@@ -31,11 +33,23 @@ class Watch:
         self.start_ns = self.now_ns = start_ns
         self._names = [name for name, _ in taggers]
         self._counts = [LineCounts() for _ in taggers]
+        self._tick_s = tick_s = taggers[0][1]
+        width, reach, window = (
+            Fraction(round(seconds * 1e12), 10**12) / tick_s
+            for seconds in (options.bin_s, options.range_s, options.coincidence_window_s)
+        )
+        bins = Bins.around_zero(max(width, Fraction(1)), reach)
+        self._coincidences = [
+            Coincidences((start, stop), bins, int(window)) for start, stop in options.coincidences
+        ]
 
     def add(self, place: int, now_ns: int, block: StampBlock) -> None:
         """Take in what a tagger has told by `now_ns`."""
         self.now_ns = now_ns
         self._counts[place].add(now_ns, block.channels)
+        if place == 0:
+            for each in self._coincidences:
+                each.add(block.ticks, block.channels)
 
     def note(self) -> str:
         """Return a line for a person who waits."""
@@ -43,6 +57,7 @@ class Watch:
         for name, counts in zip(self._names, self._counts, strict=True):
             rates = "  ".join(f"{line}: {rate:,.0f}/s" for line, rate in counts.rates_hz().items())
             parts.append(f"{name} {rates or 'silent'}")
+        parts += [each.note(self._tick_s) for each in self._coincidences]
         return "; ".join(parts)
 
     def found(self, duration_s: float) -> dict[str, Any]:
@@ -51,5 +66,6 @@ class Watch:
             "taggers": {
                 name: {"lines": counts.found(duration_s)}
                 for name, counts in zip(self._names, self._counts, strict=True)
-            }
+            },
+            "coincidences": [each.found(self._tick_s) for each in self._coincidences],
         }

@@ -144,3 +144,26 @@ def test_the_command_line(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "qlab.run.tags/1"
     assert told["taggers"]["tagger_a"]["lines"]["1"]["count"] > 1000
+
+
+def test_coincidences_are_those_of_the_tags(recorded):
+    """Two detectors behind a splitter: every pair of tags is one of chance."""
+    path, results, notes = recorded
+    (found,) = results["coincidences"]
+    with RunFile.open(path) as run:
+        ticks = run.read("data/tagger_a/timestamps")
+        lines = run.read("data/tagger_a/detectors")
+    stops = ticks[lines == 2]
+    near = np.array(
+        [
+            stop - start
+            for start in ticks[lines == 1].tolist()
+            for stop in stops[slice(*np.searchsorted(stops, (start - 50, start + 51)))].tolist()
+        ]
+    )
+    assert found["count"] == np.count_nonzero(np.abs(near) <= 2)
+    assert sum(found["counts"]) == near.size
+    assert found["window_ps"] == 4000
+    expected = (lines == 1).sum() * (lines == 2).sum() * 5 / ticks[-1]
+    assert found["accidentals"] == pytest.approx(expected, rel=0.1)
+    assert "1&2: " in notes[-1]
