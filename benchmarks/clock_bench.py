@@ -92,7 +92,7 @@ def rows() -> list[Row]:
     plant = cpu_s(lambda seed: ClockPlant(ClockParameters(), seed).truth(TIMES_NS))
     theirs, other = cpu_s(peer), "allantools.Noise"
     found = []
-    for name, preset in (("an FS725", "fs725"), ("a 5071A", "5071a-high-performance")):
+    for name, preset in (("an FS725", "fs725"), ("a 5071A", "5071a-hp")):
         took_s = a_day(preset)
         name = f"a day of {name} in bulk, CPU"
         found.append(Row(name, took_s, "s", took_s / theirs, other, 1.0, True))

@@ -67,7 +67,7 @@ class ClockParameters:
     """
 
     reference: OscillatorParameters = field(
-        default=OscillatorParameters.preset("5071a-high-performance")
+        default=OscillatorParameters.preset("5071a-hp")
     )
     reference_temperature: TemperatureParameters = field(default=TemperatureParameters())
     sites: tuple[SiteParameters, ...] = field(default=(SiteParameters(),))

@@ -170,7 +170,7 @@ PRESETS: Mapping[str, Preset] = {
         quartz_flicker_fm=2e-12,
         quartz_random_walk_fm=2e-13,
     ),
-    "5071a-high-performance": _preset(
+    "5071a-hp": _preset(
         "5071A, high-performance tube",
         "data sheet, from memory",
         {1.0: 5e-12, 10.0: 3.5e-12, 100.0: 8.5e-13, 1e3: 2.7e-13, 1e4: 8.5e-14, 1e5: 2.7e-14},
@@ -191,14 +191,14 @@ PRESETS: Mapping[str, Preset] = {
         ageing_per_s=1.9e-17,
         temperature_per_k=2e-12,
     ),
-    "csac": _preset(
+    "sa45s": _preset(
         "Microchip SA.45s",
         "one secondary source",
         {1.0: 3e-10, 10.0: 1e-10, 100.0: 3e-11, 1e3: 1e-11},
         white_fm=2.95e-10,
         flicker_fm=3e-12,
         random_walk_fm=5e-14,
-        ageing_per_s=3.5e-16,
+        ageing_per_s=3.42e-16,
         temperature_per_k=5e-12,
     ),
     "sa5x": _preset(
@@ -210,7 +210,7 @@ PRESETS: Mapping[str, Preset] = {
         random_walk_fm=5e-15,
         ageing_per_s=1.9e-17,
     ),
-    "ocxo": _preset(
+    "ocxo-noisy": _preset(
         "oven-controlled crystal, noisy",
         "all assumed",
         white_fm=1e-12,
@@ -219,16 +219,20 @@ PRESETS: Mapping[str, Preset] = {
         ageing_per_s=1e-15,
     ),
     "ocxo-good": _preset(
-        "oven-controlled crystal, good", "all assumed", flicker_fm=3e-13, random_walk_fm=5e-15
+        "oven-controlled crystal, good",
+        "all assumed",
+        flicker_fm=3e-13,
+        random_walk_fm=5e-15,
+        ageing_per_s=1e-15,
     ),
-    "hydrogen-maser": _preset(
+    "maser": _preset(
         "hydrogen maser",
         "USNO: 2e-13 tau^-0.6 to 1e3 s, at most 3e-15 to 1e4 s; below 1e-15 a day",
         {1.0: 2e-13, 10.0: 5.02e-14, 100.0: 1.26e-14, 1e3: 3.17e-15, 1e4: 3e-15},
         white_pm=1.3e-13,
         white_fm=6e-14,
         flicker_fm=1e-15,
-        ageing_per_s=5e-21,
+        ageing_per_s=1.157e-20,
     ),
     "cavity-laser": _preset(
         "laser on a silicon cavity",

@@ -16,7 +16,7 @@ from protocols.clock.settings import LoopSettings
 
 Floats = NDArray[np.float64]
 
-REFERENCE = OscillatorParameters.preset("5071a-high-performance")
+REFERENCE = OscillatorParameters.preset("5071a-hp")
 STEPS = Actuator(step=1e-12, lower=-20_000, upper=20_000, slew=1e-10)
 
 
@@ -45,8 +45,8 @@ CASES = {
     "FS725, 100 ps": Case("fs725", 1e-10, Gains(0.1, 1.0), 2e-17),
     "FS725, 1 ns": Case("fs725", 1e-9, Gains(0.02, 1.0), 2e-17),
     "FS725, 100 ps, PI": Case("fs725", 1e-10, Gains(0.1, 2e-4, 0.5), 2e-17, "pi"),
-    "OCXO, 60 ps": Case("ocxo", 6e-11, Gains(0.1, 1.0), 1e-15),
-    "CSAC, 1 ns": Case("csac", 1e-9, Gains(0.5, 1.0), 4e-16),
+    "OCXO, 60 ps": Case("ocxo-noisy", 6e-11, Gains(0.1, 1.0), 1e-15),
+    "CSAC, 1 ns": Case("sa45s", 1e-9, Gains(0.5, 1.0), 4e-16),
 }
 
 

@@ -19,7 +19,7 @@ COUNTERS = {
     "srs-sr620": "GPIB0::16::INSTR",
     "tapr-ticc": "ASRL5::INSTR",
 }
-STANDARDS = {"microchip-5071a": "5071a", "microchip-sa45s": "csac", "microchip-sa5x": "sa5x"}
+STANDARDS = {"microchip-5071a": "5071a", "microchip-sa45s": "sa45s", "microchip-sa5x": "sa5x"}
 
 
 def bench(*, counter="", standard=""):

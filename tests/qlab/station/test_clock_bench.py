@@ -54,7 +54,7 @@ def test_resolved_text_holds_every_figure_and_round_trips(bench):
 
 def test_its_oscillators_are_presets(bench):
     figures = bench.bench.plant.parameters
-    assert figures.reference == PRESETS["5071a-high-performance"].parameters
+    assert figures.reference == PRESETS["5071a-hp"].parameters
     assert figures.sites[0].local == PRESETS["fs725"].parameters
 
 
