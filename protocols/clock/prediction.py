@@ -74,6 +74,13 @@ class Stability:
         """Steered time deviation over the smaller one of reference and free clock."""
         return self.steered_tdev / np.minimum(self.reference_tdev, self.free_tdev)
 
+    @property
+    def pays_from_s(self) -> float:
+        """Averaging time from which on the reference as read is the better one; inf if never."""
+        worse = np.flatnonzero(self.reference_tdev >= self.free_tdev)
+        first = int(worse[-1]) + 1 if worse.size else 0
+        return float(self.taus_s[first]) if first < self.taus_s.size else math.inf
+
 
 def predicted_stability(task: Task, design: Design, samples: NDArray[np.int64]) -> Stability:
     """Predict the stability of a loop that has settled.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,23 @@ _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _WORDS = ("h0", "h-1", "h-2", "pm", "ageing")
 _HOLDOVER_S = (10, 100, 1_000, 10_000, 86_400)
 _ABOVE = click.FloatRange(min=0.0, min_open=True)
+_NOISY = 0.7  # part of what is read of the reference, from which on its readings are to blame
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Turn what a prediction refuses into an error of usage, with its remedy."""
+    from protocols.errors import ParameterError
+
+    try:
+        yield
+    except ParameterError as error:
+        remedy = "smaller gains, or none: the best are searched for"
+        if "gain" not in str(error):
+            remedy = "give numbers within that range"
+        if "without noise" in str(error):
+            remedy = "give h0, h-1 or h-2, or a clock's name"
+        raise UsageError(str(error), remedy=remedy) from None
 
 
 def _clock(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, Clock]:
@@ -42,11 +62,14 @@ def _clock(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str,
     if not set(given) <= set(_WORDS):
         raise click.BadParameter(f"the coefficients are {', '.join(_WORDS)}")
     noise = {word: given.pop(word, 0.0) for word in ("h0", "h-1", "h-2")}
-    return text, Clock(
-        noise=NoiseCoefficients(h_0=noise["h0"], h_minus_1=noise["h-1"], h_minus_2=noise["h-2"]),
-        white_phase_s=given.get("pm", 0.0),
-        ageing_per_s=given.get("ageing", 0.0),
-    )
+    with _refused():
+        return text, Clock(
+            noise=NoiseCoefficients(
+                h_0=noise["h0"], h_minus_1=noise["h-1"], h_minus_2=noise["h-2"]
+            ),
+            white_phase_s=given.get("pm", 0.0),
+            ageing_per_s=given.get("ageing", 0.0),
+        )
 
 
 def _gains(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
@@ -150,12 +173,16 @@ def predict(
         from qlab.pictures import check_picture
 
         check_picture(picture, overwrite=force)
-    task = Task(local=local[1], reference=reference[1], reading_s=noise, step_s=interval, dead=dead)
-    design = _design(task, controller, gains, short_ratio)
-    curves = predicted_stability(task, design, np.concatenate([SHORT_STEPS, octaves()]))
-    after = np.array([max(round(t / interval), 1) for t in _HOLDOVER_S], np.int64)
-    holdover = predicted_holdover(task, np.unique(after))
-    lock_s = predicted_lock_s(task, design, phase_s=phase, frequency=frequency)
+    with _refused():
+        task = Task(
+            local=local[1], reference=reference[1], reading_s=noise, step_s=interval, dead=dead
+        )
+        design = _design(task, controller, gains, short_ratio)
+        curves = predicted_stability(task, design, np.concatenate([SHORT_STEPS, octaves()]))
+        after = np.array([max(round(t / interval), 1) for t in _HOLDOVER_S], np.int64)
+        holdover = predicted_holdover(task, np.unique(after))
+        lock_s = predicted_lock_s(task, design, phase_s=phase, frequency=frequency)
+    advice = _advice(local[0], reference[0], task, curves)
     if picture is not None:
         from qlab.stability.loop_plot import draw_loop
 
@@ -175,6 +202,8 @@ def predict(
         "bandwidth_hz": curves.bandwidth_hz,
         "phase_margin_deg": curves.phase_margin_deg,
         "time_to_lock_s": lock_s,
+        "steering_pays_from_s": curves.pays_from_s,
+        "advice": advice,
         "stability": _curve_facts(curves),
         "holdover": {
             "t": holdover.times_s,
@@ -185,7 +214,9 @@ def predict(
     }
 
     def text() -> str:
-        return _text(local[0], reference[0], task, design, curves, holdover, lock_s, picture)
+        return _text(
+            local[0], reference[0], task, design, curves, holdover, lock_s, picture, advice
+        )
 
     emit("qlab.clock.predict/1", facts, text, as_json)
 
@@ -206,6 +237,20 @@ def _design(
     if controller is None:
         raise UsageError("gains belong to a controller", remedy="add --controller pi or lqg")
     return judged(task, controller, Gains(*gains))
+
+
+def _advice(local: str, reference: str, task: Task, curves: Stability) -> str:
+    """Say from which averaging time on steering pays, and what to do where it never does."""
+    first_s, longest_s = curves.pays_from_s, float(curves.taus_s[-1])
+    if first_s <= curves.taus_s[0]:
+        return f"steering pays at every averaging time: {reference} as read is the better clock"
+    if math.isfinite(first_s):
+        return f"steering pays from {first_s:g} s on; below, {local} alone is the better clock"
+    said = f"do not steer: {local} alone is better than {reference} as read up to {longest_s:g} s"
+    readings = task.reading_s * math.sqrt(task.step_s / longest_s)
+    if readings > _NOISY * curves.reference_tdev[-1]:
+        return f"{said}; its readings are too noisy: take a better link or counter (--noise)"
+    return f"{said}; leave it alone and only compare, or steer {reference} to {local}"
 
 
 def _clock_facts(name: str, clock: Clock) -> dict[str, Any]:
@@ -243,6 +288,7 @@ def _text(
     holdover: Holdover,
     lock_s: float | None,
     picture: Path | None,
+    advice: str,
 ) -> str:
     gains, kind = design.gains, design.controller
     lock = "no lock within an hour" if lock_s is None else f"locked after {lock_s:.0f} s"
@@ -253,6 +299,7 @@ def _text(
         f"{kind}: gains {gains.phase:g}, {gains.frequency:g}, {gains.reading:g}",
         f"worst ratio {design.worst_ratio:.3f}",
         f"bandwidth {curves.bandwidth_hz:.3g} Hz, {margin}, {lock}",
+        advice,
         "",
     ]
     rows: list[list[str]] = [

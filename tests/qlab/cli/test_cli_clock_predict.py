@@ -68,6 +68,34 @@ def test_text_has_every_figure(predict):
     assert out.count("\n") > 22
 
 
+@pytest.mark.parametrize(
+    "pair, pays, advice",
+    [
+        (("--local", "fs725"), 20.0, "steering pays from 20 s on; below, fs725 alone"),
+        (("--local", "maser", "--reference", "sa45s"), None, "steer sa45s to maser"),
+        (("--local", "fs725", "--noise", "1e-4"), None, "readings are too noisy"),
+        (("--local", "sa45s", "--noise", "1e-12"), 1.0, "pays at every averaging time"),
+    ],
+)
+def test_it_says_where_steering_pays(predict, pair, pays, advice):
+    gains = ("--controller", "lqg", "--gains", "0.001,0.001,1")
+    _, out, _ = predict(*gains, *pair, "--json")
+    found = json.loads(out)
+    assert found["steering_pays_from_s"] == pays
+    assert advice in found["advice"]
+    better = [
+        tau
+        for tau, reference, free in zip(
+            *(found["stability"][key] for key in ("tau", "reference_tdev", "free_tdev")),
+            strict=True,
+        )
+        if reference < free
+    ]
+    assert better[:1] == ([] if pays is None else [pays])
+    _, text, _ = predict(*gains, *pair)
+    assert found["advice"] in text
+
+
 def test_coefficients_are_as_good_as_a_name(predict):
     _, by_name, _ = predict(*OWN, "--json", "--local", "ocxo-good", "--reference", "MASER")
     code, by_figures, _ = predict(
@@ -104,6 +132,7 @@ def test_what_is_wrong_is_said(predict, wrong, said):
     assert code == 2
     assert out == ""
     assert said in err
+    assert "remedy: " in err
     assert "internal" not in err
 
 
