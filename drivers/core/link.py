@@ -184,6 +184,11 @@ class Link:
                 self._owed = True
                 raise
 
+    def disown(self) -> None:
+        """Throw away, before the next exchange, an answer that may still come."""
+        with self.lock:
+            self._owed = True
+
     def query_block(self, request: bytes) -> bytes:
         """Send one line and return the payload of the block that answers it."""
         return self._repeat(request, self._read_block)

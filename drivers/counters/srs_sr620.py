@@ -249,8 +249,9 @@ class SRSSR620(Instrument):
         return self._number(reply)
 
     def stop(self) -> None:
-        """Give up a measurement."""
-        self.tell("STOP")
+        """Give up a measurement, and its answer, which may cross the command."""
+        self.link.write(b"STOP")
+        self.link.disown()
 
     def _prepare(self, start: int, stop: int) -> None:
         if {start, stop} != {1, 2}:
