@@ -3,10 +3,10 @@
 With ``theta`` the phase of each tag at the nominal rate, ``P(f) = |sum exp(i (theta -
 2 pi f t))|^2 / n`` of tags without any rhythm is exponentially distributed with mean 1 at
 every frequency (Scargle, Astrophys. J. 263, 835 (1982)), so that a peak's probability of
-being an accident is known. The phasors are summed into short bins of time, and one FFT over
-the bins gives P at all frequencies near the nominal one: the transform is as long as time
-times search range asks, and not, as that of the arrival times themselves in Qubit4Sync
-(arXiv 1909.12050, section II.A), as time times four times the rate.
+being an accident is known. Like Qubit4Sync (Calderaro et al., Phys. Rev. Applied 13, 054041
+(2020), arXiv 1909.12050) this takes the rate from a Fourier transform of the arrivals; their
+phasors are first summed into short bins of time, so that it is only as long as the time times
+the range of the search asks, whatever the rate.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 r"""Which pulse is which, from a public string that the source sends among the pulses.
 
 The sender plays a string of L public bits in known states; the receiver has, for some
-slots, a bit that agrees with what was sent more often than not. As in Qubit4Sync
-(arXiv 1909.12050, section II.B) bits are signs, and ``C(s) = sum over slots of received sign
-times the string's sign s slots before`` peaks at the offset s of the string. All offsets are
-correlated by fast Fourier transforms of pieces (overlap and save), and the first that stands
-out ends the search. There is no need of iQSync's shorter ones (arXiv 2404.04081), which
-save the receiver's memory and not the sender's slots.
+slots, a bit that agrees with what was sent more often than not. As in Qubit4Sync (arXiv
+1909.12050) ``C(s) = sum over slots of the received sign times the string's sign s slots
+before`` peaks at the offset s of the string. All offsets are correlated, by fast Fourier
+transforms of pieces (overlap and save), and the first that stands out ends the search.
+iQSync (arXiv 2404.04081) does with fewer operations and little memory, for programmable
+logic; here this search takes less time than any other step of a pattern.
 
 At an offset at which nothing was sent that depends on the string, C is a sum of
 ``n`` random signs, n the clicks within L slots from s on. By Hoeffding's inequality

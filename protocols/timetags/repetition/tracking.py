@@ -1,10 +1,6 @@
-"""Follow the pulses' phase along the tags, piece by piece.
+"""The course of the pulses' phase along all tags.
 
-Each piece gives one reading of the phase: from its prediction, one step of an M-estimate
-with Tukey's biweight, which a uniform background does not shift. A Kalman filter of phase
-and frequency leads the prediction along; afterwards the readings are smoothed with the
-frequency's random walk that predicts them best
-(`protocols.timetags.repetition.smoothing`).
+Readings of the phase, piece by piece, are smoothed; mean rate and drift come from them.
 
 Phases are whole multiples of 1/1024 tick and their sums are integers, all else is + - * /
 and square root in a fixed order: from the same line the same slots follow on every machine.
@@ -13,8 +9,6 @@ and square root in a fixed order: from the same line the same slots follow on ev
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,25 +16,18 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.timetags.repetition.errors import NoRepetitionError
-from protocols.timetags.repetition.pulse import FINE, Pulse, pulls, pulse_of
+from protocols.timetags.repetition.pieces import Start, cut, read_pieces
+from protocols.timetags.repetition.pulse import FINE, Pulse, pulse_of
 from protocols.timetags.repetition.smoothing import Reading, smoothed
 from protocols.timetags.repetition.spectrum import Line
 
 __all__ = ["Track", "follow"]
 
-#: Signal tags of one piece, where there are so many, and pieces at most.
-_PER_PIECE = 64
-_PIECES = 1 << 16
-#: A reading takes at least so many tags above the background, and standard deviations of it.
-_LEAST, _ABOVE = 3.0, 4.0
 _FEWEST = 3
-#: Tags without pulses where they were due are kept for so many pieces; a rhythm of this power
-#: among them (a chance of 2e-9) means that the phase has jumped.
-_KEPT, _RHYTHM = 32, 20.0
-#: So many tags are enough to see how wide the pulses are.
-_MEASURED = 1 << 20
 #: The line's frequency is trusted to so many of its standard deviations.
 _UNSURE = 4.0
+#: So many tags are enough to see how wide the pulses are.
+_MEASURED = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +87,9 @@ class Track:
         time = (ticks - self.origin).astype(np.float64)
         near = np.floor(time / self.period + 0.5).astype(np.int64)
         late: npt.NDArray[np.float64] = time - near * self.period - self._phase_at(near)
-        moved = np.floor(late / self.period + 0.5)
-        return near + moved.astype(np.int64), late - moved * self.period
+        near += np.floor(late / self.period + 0.5).astype(np.int64)
+        late = time - near * self.period - self._phase_at(near)
+        return near, late
 
     def _phase_at(self, slot: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         if self.slots.size == 1:
@@ -166,9 +154,9 @@ def _passed(
     # twice the middle half of the tags: a few from before the light do not count
     span = 2 * (int(used[3 * used.size // 4]) - int(used[used.size // 4]))
     pulse = pulse_of(late, grid)
-    step, bias = _piece(ticks, grid, pulse, span)
+    step, bias = cut(ticks, grid, pulse, span)
     slope = _UNSURE * pulse.spread * step * math.sqrt(12.0 / pulse.signal) * grid / max(span, 1)
-    readings = _readings(ticks - origin, _Start(grid, pulse, step, phase, slope, bias))
+    readings = read_pieces(ticks - origin, Start(grid, pulse, step, phase, slope, bias))
     if len(readings) < _FEWEST:
         raise NoRepetitionError(f"only {len(readings)} pieces of the tags show the pulses")
     return _track(origin, grid, nominal, pulse, step, readings, bias)
@@ -181,144 +169,6 @@ def _rounded(period: float, span: int) -> float:
     """
     scale = float(1 << max(span, 1).bit_length()) * FINE
     return math.floor(period * scale + 0.5) / scale
-
-
-def _piece(
-    ticks: npt.NDArray[np.int64], period: float, pulse: Pulse, span: int
-) -> tuple[int, float]:
-    """Return how many slots make a piece, and the error of whole ticks that stays in each.
-
-    Where pulses are at nearly the same phase between two ticks for a while, a piece is as long
-    as they take to pass all phases, if there is time for that: then no error stays.
-    """
-    slots = span / period
-    whole = (int(ticks[-1]) - int(ticks[0])) / period
-    wanted = min(_PER_PIECE * slots / pulse.signal, whole / 16.0)
-    wanted = max(wanted, whole / _PIECES, 1.0)
-    # over a piece the line's frequency tells the phase well within the pulse's width
-    longest = min(whole / 16.0, slots * math.sqrt(pulse.signal / 12.0) / _UNSURE)
-    for every in range(1, 5):
-        aside = abs(every * period - math.floor(every * period + 0.5))
-        if aside >= 0.125:
-            continue
-        bias = pulse.tick_bias(every)
-        if aside * longest < every:
-            return int(min(wanted, max(longest, 1.0))), bias
-        cycle = every / aside
-        return int(cycle * math.ceil(min(wanted, longest - cycle) / cycle)), 0.0
-    return int(min(wanted, max(longest, 1.0))), 0.0
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What is known at time 0: phase in ticks, how well its change per piece, and `_piece`."""
-
-    period: float
-    pulse: Pulse
-    step: int
-    phase: float
-    slope_std: float
-    bias: float
-
-
-def _readings(time: npt.NDArray[np.int64], start: _Start) -> list[Reading]:
-    """Read the phase in all pieces that show it, forth and back from time 0."""
-    length = start.step * start.period
-    first = math.floor(int(time[0]) / length + 0.5)
-    last = math.floor(int(time[-1]) / length + 0.5)
-    cuts = np.searchsorted(time, (np.arange(first, last + 2) - 0.5) * length)
-    some = {
-        piece: time[cuts[piece - first] : cuts[piece - first + 1]]
-        for piece in range(first, last + 1)
-    }
-    forth = _Follower(start, 1).read_all((p, some[p]) for p in range(last + 1))
-    back = _Follower(start, -1).read_all((p, some[p]) for p in range(-1, first - 1, -1))
-    return back[::-1] + forth
-
-
-class _Follower:
-    """Leads the prediction of phase and frequency from piece to piece, forth or back."""
-
-    def __init__(self, start: _Start, way: int) -> None:
-        self._period, self._pulse, self._step = start.period, start.pulse, start.step
-        self._way = way
-        self._bias = start.bias * start.bias
-        self._piece = 0
-        self._phase, self._slope = start.phase, 0.0  # ticks, and ticks a piece
-        noise = start.pulse.spread * start.pulse.spread
-        self._p00, self._p01, self._p11 = noise, 0.0, start.slope_std * start.slope_std
-        # of the slope from piece to piece: quick enough for any oscillator of a laboratory
-        self._walk = noise / _PER_PIECE / 64.0
-
-    def read_all(self, pieces: Iterable[tuple[int, npt.NDArray[np.int64]]]) -> list[Reading]:
-        """Return the readings of pieces one next to the other, from number 0 or beside it."""
-        found: list[Reading] = []
-        astray: deque[npt.NDArray[np.float64]] = deque(maxlen=_KEPT)
-        for piece, time in pieces:
-            if piece != self._piece:
-                self._predict()
-                self._piece = piece
-            middle = piece * self._step
-            late = self._late(time, middle)
-            counted = self._p00 < (0.25 * self._period) ** 2
-            reading = self._read(late, middle) if counted else None
-            if reading is not None:
-                self._update(reading)
-                found.append(reading)
-                astray.clear()
-            elif late.size:
-                astray.append(late / self._period)
-                if _power(np.concatenate(astray)) > _RHYTHM:
-                    what = "phase jumps" if counted else "number is lost in a gap"
-                    raise NoRepetitionError(
-                        f"the pulses' {what} near tick {round(middle * self._period)}"
-                    )
-        return found
-
-    def _predict(self) -> None:
-        self._phase += self._slope
-        self._p00 += 2.0 * self._p01 + self._p11 + self._walk / 3.0
-        self._p01 += self._p11 + self._walk / 2.0
-        self._p11 += self._walk
-
-    def _late(self, time: npt.NDArray[np.int64], middle: int) -> npt.NDArray[np.float64]:
-        """Return how much after the prediction of the nearest pulse each tag is."""
-        late = time.astype(np.float64) - middle * self._period
-        slots = np.floor((late - self._phase) / self._period + 0.5)
-        late -= slots * self._period + self._phase + slots * (self._way * self._slope / self._step)
-        return late
-
-    def _read(self, late: npt.NDArray[np.float64], middle: int) -> Reading | None:
-        """Return the reading of one piece, if it has tags of the pulses."""
-        period, pulse = self._period, self._pulse
-        unsure = 3.0 * math.sqrt(self._p00)
-        gate = min(pulse.gate + unsure, 0.5 * period)
-        near = np.rint(late[np.abs(late) <= gate] * FINE).astype(np.int64)
-        outside = period - 2.0 * gate
-        dark = (late.size - near.size) / outside if outside > 0.2 * period else 0.0
-        background = min(2.0 * gate * dark, float(near.size))
-        signal = near.size - background
-        if signal < max(_LEAST, _ABOVE * math.sqrt(background)):
-            return None
-        moved = int(near.sum()) / FINE / signal if unsure > pulse.spread else 0.0
-        pull = int(pulls(late - moved, pulse.gate).sum()) / FINE / (signal * pulse.pull)
-        variance = pulse.variance(signal, dark) + self._bias
-        return Reading(middle, self._phase + moved + pull, variance, signal)
-
-    def _update(self, reading: Reading) -> None:
-        total = self._p00 + reading.variance
-        gain, turn = self._p00 / total, self._p01 / total
-        miss = reading.phase - self._phase
-        self._phase += gain * miss
-        self._slope += turn * miss
-        self._p11 -= turn * self._p01
-        self._p01 -= gain * self._p01
-        self._p00 -= gain * self._p00
-
-
-def _power(cycles: npt.NDArray[np.float64]) -> float:
-    """Return |sum exp(i phase)|^2 / n, which is about 1 without any rhythm."""
-    return float(abs(np.exp(2j * math.pi * cycles).sum()) ** 2 / cycles.size)
 
 
 def _track(

@@ -52,22 +52,11 @@ def run(path, plant=None, **options):
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """A run by the command, its file and what it printed."""
-    folder = tmp_path_factory.mktemp("photons")
-    station, path = folder / "unclocked.toml", folder / "run.h5"
-    text = unclocked()
-    assert text.count('sync = "photons"') == 1
-    station.write_text(text.replace('sync = "photons"', 'sync = "marker"'), encoding="utf-8")
-    arguments = ["--sync", "photons", "--station", station, "--seed", SEED, "-o", path]
-    patch = pytest.MonkeyPatch()
-    with patch.context() as patched, pytest.raises(SystemExit) as ended:
-        patched.setenv("QLAB_KEYS", str(folder / "keys"))
-        out = []
-        patched.setattr("click.echo", lambda text="", **_: out.append(text))
-        main(["run", "bb84", *map(str, arguments), "--json"])
-    assert ended.value.code == ExitCode.DONE, out
-    (results,) = (json.loads(line) for line in out if str(line).startswith("{"))
-    return path, results
+    """A run: its file and its results."""
+    path = tmp_path_factory.mktemp("photons") / "run.h5"
+    outcome = run(path)
+    assert outcome.error is None
+    return path, json.loads(json.dumps(outcome.results))
 
 
 # ---- a good run --------------------------------------------------------------------
@@ -210,10 +199,15 @@ def test_a_duration_that_leaves_a_stub_is_refused():
         Bb84(parse_station(unclocked(), "unclocked.toml"), {"duration_s": 0.021})
 
 
-def test_a_station_with_a_marker_only_is_refused():
-    station = parse_station(bench_text(slots=400_000, block_slots=200_000), "bench.toml")
-    with pytest.raises(StationError, match="nothing plays the role 'generator_bob'"):
-        Bb84(station, {"sync": "photons"})
+def test_the_command_chooses_and_a_station_with_a_marker_only_is_refused(tmp_path, capsys):
+    station = tmp_path / "bench.toml"
+    station.write_text(bench_text(slots=400_000, block_slots=200_000), encoding="utf-8")
+    path = tmp_path / "run.h5"
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "bb84", "--sync", "photons", "--station", str(station), "-o", str(path)])
+    assert ended.value.code == ExitCode.USAGE
+    assert "nothing plays the role 'generator_bob'" in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_a_pattern_that_bobs_generator_does_not_hold_is_refused(tmp_path):
