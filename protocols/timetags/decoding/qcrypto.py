@@ -20,7 +20,7 @@ from protocols.errors import FormatError
 from protocols.timetags.decoding.decoder import Bytes, RecordDecoder, kernel, too_long
 from protocols.timetags.tags import Tags
 
-__all__ = ["TICK_S", "HexDecoder", "WordDecoder", "word_events"]
+__all__ = ["TICK_S", "HexDecoder", "WordDecoder"]
 
 TICK_S = Fraction(1, 256_000_000_000)
 _PERIOD = 1 << 54
@@ -28,14 +28,29 @@ _DUMMY = 16
 _MOST_ROLL_OVERS = 400
 
 
+# Of the low five bits of a word: how many events, and whose if it is one alone.
+_EVENTS = np.array([n.bit_count() for n in range(_DUMMY)] + [0] * _DUMMY)
+_ALONE = np.zeros(2 * _DUMMY, np.int32)
+_ALONE[[1, 2, 4, 8]] = [1, 2, 3, 4]
+
+
 @kernel
-def word_events(
+def _number(words: npt.NDArray[np.uint64]) -> int:
+    """Return how many events words hold."""
+    number = 0
+    for i in range(words.size):
+        number += _EVENTS[words[i] & np.uint64(31)]
+    return number
+
+
+@kernel
+def _fill(
     words: npt.NDArray[np.uint64],
     state: npt.NDArray[np.int64],
     ticks: npt.NDArray[np.int64],
     channels: npt.NDArray[np.int32],
-) -> int:
-    """Fill in the events of words and return how many there are.
+) -> None:
+    """Fill in the events of words.
 
     `state` is the last time within its period, or -1, and the number of roll-overs. A step
     of more than half a period is one; tags slightly out of order may lie on either side.
@@ -44,27 +59,29 @@ def word_events(
     last, wraps = state[0], state[1]
     count = 0
     for i in range(words.size):
-        word = words[i]
-        time = np.int64(word >> np.uint64(10))
+        time = np.int64(words[i] >> np.uint64(10))
+        step = time - last
         turn = wraps
-        if last >= 0 and time < last - half:
+        if step < -half:
             wraps += 1
             turn, last = wraps, time
-        elif last >= 0 and time > last + half and wraps > 0:
+        elif step > half and wraps > 0:
             turn -= 1
         else:
             last = time
-        flags = np.int64(word & np.uint64(31))
-        if flags & _DUMMY:
-            continue
-        time += turn * period
-        for line in range(4):
-            if flags >> line & 1:
-                ticks[count] = time
-                channels[count] = line + 1
-                count += 1
+        flags = np.int64(words[i] & np.uint64(31))
+        line = _ALONE[flags]
+        if line:  # as nearly always
+            ticks[count] = time + turn * period
+            channels[count] = line
+            count += 1
+        elif flags < _DUMMY:
+            for line in range(4):
+                if flags >> line & 1:
+                    ticks[count] = time + turn * period
+                    channels[count] = line + 1
+                    count += 1
     state[0], state[1] = last, wraps
-    return count
 
 
 class WordDecoder(RecordDecoder):
@@ -90,17 +107,12 @@ class WordDecoder(RecordDecoder):
         return self._of_words(words)
 
     def _of_words(self, words: npt.NDArray[np.uint64]) -> Tags:
-        patterns = np.bincount(words.view(np.uint8).reshape(-1, 8)[:, _LOW_BYTE] & 15, minlength=16)
-        most = int(patterns @ _BITS)
-        ticks, channels = np.empty(most, np.int64), np.empty(most, np.int32)
-        count = word_events(words, self._state, ticks, channels)
+        number = _number(words)
+        ticks, channels = np.empty(number, np.int64), np.empty(number, np.int32)
+        _fill(words, self._state, ticks, channels)
         if self._state[1] > _MOST_ROLL_OVERS:
             raise too_long()
-        return Tags(ticks[:count], channels[:count])
-
-
-_LOW_BYTE = 0 if np.little_endian else 7
-_BITS = np.array([n.bit_count() for n in range(16)])
+        return Tags(ticks, channels)
 
 
 @kernel
