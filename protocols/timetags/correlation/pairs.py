@@ -14,6 +14,7 @@ from protocols.timetags.correlation.kernels import count_all, count_first
 __all__ = ["PairCounter"]
 
 Ticks = npt.NDArray[np.int64]
+_EARLIEST = np.iinfo(np.int64).min
 _LEAST_SHARE = 1 << 15  # starts for which a thread is worth while
 
 
@@ -71,11 +72,13 @@ class PairCounter:
         """
         self._starts = np.concatenate([self._starts, starts]) if self._starts.size else starts
         self._stops = np.concatenate([self._stops, stops]) if self._stops.size else stops
-        ready = int(np.searchsorted(self._starts, until - max(self._high, 0), side="right"))
+        complete = max(until - max(self._high, 0), _EARLIEST)
+        ready = int(np.searchsorted(self._starts, complete, side="right"))
         self._count(ready)
         # Later starts are at `until` or among those kept.
         following = min([until, *self._starts[ready : ready + 1].tolist()])
-        done = int(np.searchsorted(self._stops, following + min(self._low, 0)))
+        needed = max(following + min(self._low, 0), _EARLIEST)
+        done = int(np.searchsorted(self._stops, needed))
         self._starts, self._stops = self._starts[ready:].copy(), self._stops[done:].copy()
 
     def finish(self) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 from scipy.special import ndtr, xlogy
 
 from protocols.timetags.correlation.g2 import Correlation
@@ -19,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 
 FWHM = 2 * math.sqrt(2 * math.log(2))
 """Full width at half maximum of a Gaussian of unit standard deviation."""
+
+_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Contrast:
     coincidences : int
         Pairs in the window, whatever made them.
     accidentals, accidentals_std : float
-        Pairs that the histogram beside the peak suggests for the window.
+        Pairs that the histogram beside the peak suggests for the window; NaN if nothing is
+        beside it.
     ratio, ratio_std : float
         Coincidences over accidentals; NaN if no pair lies beside the peak.
     """
@@ -104,18 +106,16 @@ def _slopes(parameters: Floats, edges: Floats, shape: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _deviances(expected: Floats, counts: Floats) -> Floats:
-    """Return signed roots of each bin's deviance: their squares sum to −2 log likelihood."""
-    terms = 2 * (expected - counts + xlogy(counts, counts / expected))
-    signed: Floats = np.sign(expected - counts) * np.sqrt(np.maximum(terms, 0))
-    return signed
+def _deviance(expected: Floats, counts: Floats) -> float:
+    """Return −2 log likelihood against a model that fits every bin."""
+    return float(2 * np.sum(expected - counts + xlogy(counts, counts / expected)))
 
 
 def fit_peak(found: Correlation, feature: Feature) -> Peak:
     """Fit a Gaussian on a flat background to a peak and its surroundings.
 
     Maximum likelihood of Poisson counts (Baker and Cousins, Nucl. Instrum. Methods 221, 437
-    (1984)), of the Gaussian integrated over each bin; uncertainties from Fisher's information.
+    (1984)), of a Gaussian integrated over each bin; uncertainties from Fisher's information.
 
     Parameters
     ----------
@@ -133,31 +133,13 @@ def fit_peak(found: Correlation, feature: Feature) -> Peak:
     span = edges[-1] - edges[0]
     shape = found.expected[low:high] / found.expected[low:high].sum() * span
     start = _start(counts, edges, shape, feature, low)
-    narrowest = 0.02 * float(found.bins.width)
     bounds = (
-        [1e-9 * counts.sum() / span, 0.0, edges[0], narrowest],
-        [counts.sum() / span, 2 * counts.sum(), edges[-1], span],
+        np.array([1e-9 * counts.sum() / span, 0.0, edges[0], 0.02 * float(found.bins.width)]),
+        np.array([counts.sum() / span, 2 * counts.sum(), edges[-1], span]),
     )
-
-    def expected(parameters: Floats) -> Floats:
-        return np.maximum(_model(parameters, edges, shape), 1e-12)
-
-    def residuals(parameters: Floats) -> Floats:
-        return _deviances(expected(parameters), counts)
-
-    def slopes(parameters: Floats) -> Floats:
-        fitted = expected(parameters)
-        signed = _deviances(fitted, counts)
-        close = np.abs(signed) < 1e-6
-        limit, other = 1 / np.sqrt(fitted), (1 - counts / fitted) / np.where(close, 1, signed)
-        return np.where(close, limit, other)[:, None] * _slopes(parameters, edges, shape)
-
-    fit = least_squares(
-        residuals, np.clip(start, *bounds), slopes, bounds, x_scale=np.maximum(start, 1e-6)
-    )
-    background, pairs, position, sigma = fit.x.tolist()
-    derivatives = _slopes(fit.x, edges, shape)
-    covariance = np.linalg.pinv(derivatives.T @ (derivatives / expected(fit.x)[:, None]))
+    fitted, deviance = _maximise(counts, edges, shape, np.clip(start, *bounds), bounds)
+    background, pairs, position, sigma = fitted.tolist()
+    covariance = np.linalg.pinv(_information(fitted, edges, shape)[1])
     stds = np.sqrt(np.maximum(np.diag(covariance), 0))
     bin_width = float(found.bins.width)
     if sigma < 0.4 * bin_width:  # two bins may hold it all: they tell where it is, not how wide
@@ -165,8 +147,42 @@ def fit_peak(found: Correlation, feature: Feature) -> Peak:
         sigma = stds[3] = math.nan
     return Peak(
         position, float(stds[2]), sigma, float(stds[3]), pairs, float(stds[1]), background,
-        float(2 * fit.cost), counts.size - 4,
+        deviance, max(0, counts.size - 4),
     )  # fmt: skip
+
+
+def _information(parameters: Floats, edges: Floats, shape: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return expected counts, Fisher's information, and the slopes over the counts."""
+    expected = np.maximum(_model(parameters, edges, shape), 1e-12)
+    slopes = _slopes(parameters, edges, shape)
+    weighted = slopes / expected[:, None]
+    return expected, slopes.T @ weighted, weighted
+
+
+def _maximise(
+    counts: Floats, edges: Floats, shape: Floats, parameters: Floats, bounds: tuple[Floats, Floats]
+) -> tuple[Floats, float]:
+    """Climb to the largest likelihood by Fisher's scoring, damped as Levenberg and Marquardt do."""
+    expected, information, weighted = _information(parameters, edges, shape)
+    deviance, damping = _deviance(expected, counts), 1e-3
+    for _ in range(_MOST_STEPS):
+        diagonal = np.maximum(np.diag(information), 1e-300)
+        scale = 1 / np.sqrt(diagonal)
+        normal = information * np.outer(scale, scale) + damping * np.eye(4)
+        step = scale * np.linalg.solve(normal, scale * (weighted.T @ (counts - expected)))
+        trial = np.clip(parameters + step, *bounds)
+        tried = _information(trial, edges, shape)
+        better = deviance - _deviance(tried[0], counts)
+        if better >= 0:
+            parameters, damping, deviance = trial, max(damping / 10, 1e-9), deviance - better
+            expected, information, weighted = tried
+            if better < 1e-9:
+                break
+        else:
+            damping *= 10
+            if damping > 1e9:
+                break
+    return parameters, deviance
 
 
 def _start(counts: Floats, edges: Floats, shape: Floats, feature: Feature, low: int) -> Floats:

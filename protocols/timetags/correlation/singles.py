@@ -73,7 +73,7 @@ class Singles:
     def rates(self, least: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return counts and lengths in ticks of blocks long enough to know rates from.
 
-        They are as short as they can be with 16 tags of every stream in the mean.
+        They are as short as they can be with 16 others of its stream around a tag in the mean.
 
         Parameters
         ----------
@@ -86,13 +86,13 @@ class Singles:
         lengths : float64 array
             All equal but the last one, which is what is left.
         """
-        used = -(-self.duration // self.block)
-        mean = float(self.totals.min()) / max(used, 1)
-        join = 1
-        while join < _MOST_BLOCKS and (mean * join < _WANTED or self.block * join < least):
+        counts, join = self.counts, 1
+        while join < _MOST_BLOCKS and not (
+            self.block * join >= least and np.all(_others(counts) >= _WANTED)
+        ):
             join *= 2
-        counts = self.counts.reshape(len(self.counts), -1, join).sum(axis=2)
-        blocks = -(-used // join)
+            counts = counts.reshape(len(counts), -1, 2).sum(axis=2)
+        blocks = -(-self.duration // (self.block * join))
         lengths = np.full(blocks, float(self.block * join))
         if blocks:
             lengths[-1] = self.duration - (blocks - 1) * self.block * join
@@ -125,11 +125,21 @@ class Singles:
         if blocks < 2 * len(chosen):
             totals = self.totals.astype(float)
             return float(np.prod(totals[list(chosen)]) / max(self.duration, 1) ** len(others))
-        product = counts[first].astype(float)
+        product = np.array(counts[first], float)
         padded = np.pad(lengths, len(others))
         place = np.arange(blocks) + len(others)
         for distance, other in enumerate(others, start=1):
             tags = np.pad(counts[other].astype(float), len(others))
             tags = tags[place - distance] + tags[place + distance]
             product *= tags / (padded[place - distance] + padded[place + distance])
-        return float(product.sum())
+        if product.any():
+            return float(product.sum())
+        # Only bursts shorter than a block: what little can be said.
+        return float(np.sum(np.prod(counts[list(chosen)] / lengths, axis=0) * lengths))
+
+
+def _others(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return for each stream how many others are in the block of a tag, in the mean."""
+    tags = counts.sum(axis=1)
+    others: npt.NDArray[np.float64] = np.sum(counts * (counts - 1), axis=1) / np.maximum(tags, 1)
+    return others

@@ -271,3 +271,38 @@ def test_too_few_intervals_tell_nothing() -> None:
     counter.push(np.arange(0, 10**9, 10**6))
     with pytest.raises(ParameterError):
         recovery(counter)
+
+
+def test_a_burst_is_judged_by_itself() -> None:
+    """All tags lie in a hundredth of the record, where g2 is still one: 5 standard deviations."""
+    draws = np.random.default_rng(9)
+    end = 10**9
+    a, b = (np.sort(draws.integers(end // 3, end // 3 + end // 100, n)) for n in (3_000, 4_000))
+    found = correlated(a, b, Bins.around_zero(Fraction(100), Fraction(5_000)), end)
+    total = found.counts.sum()
+    assert abs(total / found.expected.sum() - 1) < 5 / math.sqrt(total) + 0.03
+    instant = np.sort(draws.integers(0, 1_000, (2, 100)))
+    found = correlated(*instant, Bins.around_zero(Fraction(100), Fraction(5_000)), end)
+    assert np.all(found.expected > 0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    counts=st.lists(st.integers(0, 40) | st.integers(0, 10**7), min_size=2, max_size=40),
+    width=st.fractions(1, 200, max_denominator=9),
+    expected=st.floats(1e-6, 1e6),
+)
+def test_any_histogram_can_be_fitted(counts: list[int], width: Fraction, expected: float) -> None:
+    bins = Bins(width, -(len(counts) // 2), len(counts) - len(counts) // 2 - 1)
+    found = flat(bins, expected, np.array(counts))
+    feature = strongest(found)
+    assert (feature is None) == (sum(counts) == 0)
+    if feature is None:
+        return
+    assert 0 <= feature.false_alarm_probability <= 1
+    peak = fit_peak(found, feature)
+    assert bins.edges[0] - 1 <= peak.position <= bins.edges[-1]
+    assert 0 <= peak.position_std < math.inf
+    seen = contrast(found, peak)
+    assert 0 <= seen.coincidences <= sum(counts)
+    assert not seen.accidentals < 0
