@@ -252,6 +252,16 @@ class Keysight53230A(Instrument):
             return math.nan
         return self._readings("READ?", reply, 1)[0]
 
+    def check_reference(self) -> None:
+        """Have the counter look for its external time base (UG p. 69), where that is chosen.
+
+        Raises
+        ------
+        InstrumentFaultError
+            If there is none.
+        """
+        self.tell("ROSC:EXT:CHEC ONCE")
+
     def start_gates(self, gate_s: float, channel: int = 1, count: int = 1_000_000) -> None:
         """Start a series of gates, which the counter runs through by itself.
 

@@ -5,6 +5,8 @@ Reference (PR) and the 53200 series data sheet (DS). A frequency is the phase
 that the input gains over a gate, as the time base sees it; resolution-enhanced
 gates weight it by a triangle. What an input reads depends on its oscillator and
 not on the thresholds, except that the automatic level misses signals below 50 Hz.
+There are no readings without the time base that is chosen; that, and which error the
+check for it queues, is assumed.
 """
 
 from __future__ import annotations
@@ -193,10 +195,18 @@ class Keysight53230ADevice(CounterInputs):
 
     def _timebase_s(self, t_ns: int) -> float:
         """Return the time error of the time base."""
-        external: Oscillator | None = self.terminals.get("reference")
-        if self.reference == "EXT" and external is not None:
-            return external.phase_s(t_ns)
+        if self.reference == "EXT":
+            external: Oscillator | None = self.terminals.get("reference")
+            return math.nan if external is None else external.phase_s(t_ns)
         return float(self.settings["timebase_offset"]) * t_ns * 1e-9
+
+    @command("[SENSe]:ROSCillator:EXTernal:CHECk", Choice("ONCE"))
+    def check_reference(self, word: str) -> None:
+        """Look for the external time base (UG p. 69)."""
+        if self.reference != "EXT":
+            raise ScpiError(-221)
+        if math.isnan(self._timebase_s(self.t_ns)):
+            raise ScpiError(-241)
 
     @command("INITiate[:IMMediate]")
     def initiate(self) -> None:

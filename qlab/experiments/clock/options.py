@@ -162,6 +162,11 @@ class ClockOptions:
     carrier_level_v: float = setting(
         0.0, doc="Threshold for the 10 MHz.", unit="V", low=-5.0, high=5.0
     )
+    time_base: str = setting(
+        "",
+        doc="Time base of the counters, of those that can be told; as it is set if not given.",
+        choices=("", "internal", "external"),
+    )
     level_v: float = setting(1.0, doc="Threshold for the pulses.", unit="V", low=-5.0, high=5.0)
     start_tai_ns: int = setting(
         0, doc="When the run began; the computer's clock if not given.", low=0, high=2**62

@@ -100,6 +100,7 @@ class Site:
         )
         self._calibrated = min((date for date in dates if date is not None), default=None)
         self._confirmed, self._healthy = True, True
+        self._silent: set[IntervalCounter] = set()
         self._asking = Asking(options.status_every)
         self._has_sensor = hasattr(type(local), "temperature_c")
         self._within_s = _PATIENT_S * options.period_s
@@ -110,9 +111,11 @@ class Site:
     def prepare(self) -> None:
         """Set the counters up, and take the loop on from where the clock is steered to."""
         for counter in self.counters:
+            self._choose_time_base(counter)
             fix_levels(counter, (1, 2), self._options.level_v)
             counter.prepare_intervals(1, 2, self._within_s)
         if self._phase_counter is not None:
+            self._choose_time_base(self._phase_counter)
             fix_levels(self._phase_counter, (1, 2), self._options.carrier_level_v)
             self._phase_counter.prepare_intervals(1, 2, 0.5 * self._options.period_s)
         step = self.step
@@ -129,6 +132,17 @@ class Site:
         settings = self._options.loop(self._site, actuator, can_place=can_place)
         self._loop = Loop(settings, self._setting)
         self._ctx.note(f"{self.name}: steering goes on from {self._setting * step:+.4e}")
+
+    def _choose_time_base(self, counter: Any) -> None:
+        """Set a counter's time base; an external one that is not there ends the run here."""
+        wanted = self._options.time_base
+        if wanted and hasattr(type(counter), "reference"):
+            counter.reference = wanted
+            if self._can_check(counter):
+                counter.check_reference()
+
+    def _can_check(self, counter: Any) -> bool:
+        return self._options.time_base == "external" and hasattr(counter, "check_reference")
 
     def begin(self) -> None:
         """Let the counters wait for the next pulses."""
@@ -198,8 +212,14 @@ class Site:
                 self._tried("the counter", lambda c=counter: c.prepare_intervals(1, 2, wanted_s))
 
     def _interval(self, counter: IntervalCounter) -> float:
-        found = self._tried("the counter", counter.interval_s, math.nan)
-        return float(found)
+        found = float(self._tried("the counter", counter.interval_s, math.nan))
+        if not math.isnan(found):
+            self._silent.discard(counter)
+        elif counter not in self._silent:  # the first that is missing: ask why
+            self._silent.add(counter)
+            if self._can_check(counter):
+                self._tried("the counter's time base", counter.check_reference)  # type: ignore[attr-defined]  # where it has one
+        return found
 
     def _phase(self, intervals: list[float]) -> float | None:
         """Return local - reference; None where something is missing."""

@@ -216,6 +216,18 @@ def test_the_time_base_is_what_it_is_compared_with():
         assert unit.frequency_hz() / 10e6 - 1 == pytest.approx(0.0, abs=1e-10)
 
 
+def test_an_absent_time_base_is_found_by_the_check_and_gives_no_reading():
+    with joined(Keysight53230A, counter(input1=Steady())) as unit:
+        unit.reference = "external"
+        with pytest.raises(InstrumentFaultError):
+            unit.check_reference()
+        with pytest.raises(InstrumentFaultError, match="no signal"):
+            unit.frequency_hz()
+    with joined(Keysight53230A, counter(input1=Steady(), reference=Steady())) as unit:
+        unit.reference = "external"
+        unit.check_reference()
+
+
 def test_readings_scatter_as_the_data_sheet_says():
     # Seeded; chi-square with 2000 degrees of freedom leaves the 10 % band
     # with a probability below 1e-9 (standard deviation of s is 1.6 %).
