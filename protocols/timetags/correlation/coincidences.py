@@ -61,8 +61,8 @@ class FoldCounter:
     the first. Tags are taken in order of time; each channel offers its latest; as soon as
     all offers lie within the window they count once and are used up. So no tag counts
     twice, further tags of a channel within the window add nothing, and channels outside the
-    set do not matter: threefold coincidences are among the twofold ones. It is what an AND gate
-    counts behind discriminators whose pulses last as long as the window.
+    set do not matter: threefold coincidences are among the twofold ones. So counts, nearly, an
+    AND gate behind discriminators whose pulses last as long as the window.
 
     Parameters
     ----------
