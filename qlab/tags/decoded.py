@@ -7,7 +7,8 @@ from pathlib import Path
 from protocols.timetags.decoding.id900 import Id900Decoder
 from protocols.timetags.decoding.qcrypto import HexDecoder, WordDecoder
 from protocols.timetags.decoding.qutag import QutagDecoder
-from protocols.timetags.decoding.tdc1 import Tdc1Decoder, Tdc1TextDecoder
+from protocols.timetags.decoding.tdc1 import Tdc1Decoder
+from protocols.timetags.decoding.tdc1_text import Tdc1TextDecoder
 from qlab.errors import UsageError
 from qlab.tags.source import DecodedSource
 

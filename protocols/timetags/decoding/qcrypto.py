@@ -18,29 +18,14 @@ import numpy.typing as npt
 
 from protocols.errors import FormatError
 from protocols.timetags.decoding.decoder import Bytes, RecordDecoder, kernel, too_long
+from protocols.timetags.decoding.levels import ALONE, DUMMY, number_of_events
 from protocols.timetags.tags import Tags
 
 __all__ = ["TICK_S", "HexDecoder", "WordDecoder"]
 
 TICK_S = Fraction(1, 256_000_000_000)
 _PERIOD = 1 << 54
-_DUMMY = 16
 _MOST_ROLL_OVERS = 400
-
-
-# Of the low five bits of a word: how many events, and whose if it is one alone.
-_EVENTS = np.array([n.bit_count() for n in range(_DUMMY)] + [0] * _DUMMY)
-_ALONE = np.zeros(2 * _DUMMY, np.int32)
-_ALONE[[1, 2, 4, 8]] = [1, 2, 3, 4]
-
-
-@kernel
-def _number(words: npt.NDArray[np.uint64]) -> int:
-    """Return how many events words hold."""
-    number = 0
-    for i in range(words.size):
-        number += _EVENTS[words[i] & np.uint64(31)]
-    return number
 
 
 @kernel
@@ -70,12 +55,12 @@ def _fill(
         else:
             last = time
         flags = np.int64(words[i] & np.uint64(31))
-        line = _ALONE[flags]
+        line = ALONE[flags]
         if line:  # as nearly always
             ticks[count] = time + turn * period
             channels[count] = line
             count += 1
-        elif flags < _DUMMY:
+        elif flags < DUMMY:
             for line in range(4):
                 if flags >> line & 1:
                     ticks[count] = time + turn * period
@@ -107,7 +92,7 @@ class WordDecoder(RecordDecoder):
         return self._of_words(words)
 
     def _of_words(self, words: npt.NDArray[np.uint64]) -> Tags:
-        number = _number(words)
+        number = number_of_events(words)
         ticks, channels = np.empty(number, np.int64), np.empty(number, np.int32)
         _fill(words, self._state, ticks, channels)
         if self._state[1] > _MOST_ROLL_OVERS:

@@ -17,7 +17,8 @@ from protocols.errors import FormatError, ParameterError
 from protocols.timetags.decoding.id900 import Id900Decoder
 from protocols.timetags.decoding.qcrypto import HexDecoder, WordDecoder
 from protocols.timetags.decoding.qutag import QutagDecoder
-from protocols.timetags.decoding.tdc1 import Tdc1Decoder, Tdc1TextDecoder
+from protocols.timetags.decoding.tdc1 import Tdc1Decoder
+from protocols.timetags.decoding.tdc1_text import Tdc1TextDecoder
 from protocols.timetags.decoding.text import TextDecoder, text_layout
 from protocols.timetags.encoding.qcrypto import encode_a1
 from protocols.timetags.encoding.scale import Rescaling
@@ -80,6 +81,7 @@ def plain_words(words):
     return found
 
 
+@settings(deadline=None)  # kernels may compile
 @given(times=word_times, flags=st.lists(st.integers(0, 1023), min_size=30, max_size=30), at=cuts)
 @example(times=[2**54 - 1, 2, 2**54 - 2, 5], flags=[1] * 30, at=[3, 12])
 def test_words_of_every_form(times, flags, at):
@@ -119,7 +121,7 @@ def test_what_is_not_hexadecimal_is_refused(text):
         decoded(HexDecoder(16), text)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(events=st.lists(st.tuples(st.integers(0, 2**54 - 1), st.integers(1, 4)), max_size=20))
 def test_words_are_written_as_they_are_read(events):
     events.sort()
@@ -135,6 +137,7 @@ def test_words_hold_no_other_events(event):
 # ---- quTAG and ID900 ---------------------------------------------------------------
 
 
+@settings(deadline=None)  # kernels may compile
 @given(
     events=st.lists(st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 65535)), max_size=20),
     at=cuts,
@@ -151,6 +154,7 @@ def test_records_of_ten_bytes_behind_a_header(events, at):
     assert decoder.tick_s == Fraction(1, 10**12)
 
 
+@settings(deadline=None)  # kernels may compile
 @given(times=st.lists(st.integers(0, 2**63 - 1), max_size=20), at=cuts)
 def test_times_of_one_input(times, at):
     data = b"".join(t.to_bytes(8, "little") for t in times)
@@ -166,7 +170,7 @@ def test_times_beyond_63_bits_are_refused(decoder):
 # ---- TDC1 --------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     gaps=st.lists(
         st.one_of(st.integers(5, 200), st.integers(10_000, 130_000_000)), min_size=1, max_size=40
@@ -192,6 +196,7 @@ def test_a_stream_of_the_unit_is_read_as_its_driver_reads_it(gaps, lines, at):
     assert [t for t, _ in driver] == sorted(t for t, _ in driver)
 
 
+@settings(deadline=None)  # kernels may compile
 @given(words=st.lists(st.integers(0, 2**32 - 1), max_size=60), at=cuts)
 def test_any_words_are_read_alike_however_they_are_cut(words, at):
     data = b"".join(word.to_bytes(4, "little") for word in words)
@@ -213,6 +218,7 @@ def test_levels_become_events_once_and_tags_may_be_out_of_order():
     ]  # fmt: skip
 
 
+@settings(deadline=None)  # kernels may compile
 @given(events=st.lists(st.tuples(st.integers(0, 10**12), st.integers(0, 15)), max_size=20), at=cuts)
 def test_the_text_export_is_read_as_levels(events, at):
     events.sort()
@@ -234,6 +240,7 @@ def test_a_wrong_line_of_the_text_export_is_refused(line):
 # ---- text --------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # kernels may compile
 @given(
     events=st.lists(
         st.tuples(st.integers(-(10**14), 10**14), st.integers(-(2**31) + 1, 2**31 - 1)),
@@ -259,6 +266,7 @@ def test_text_is_read_exactly(events, decimals, separator, at):
     assert decoder.records == len(events)
 
 
+@settings(deadline=None)  # kernels may compile
 @given(
     events=st.lists(st.tuples(st.integers(-(2**59), 2**59), st.integers(-5, 300)), max_size=20),
     tick=st.fractions(min_value=Fraction(1, 10**15), max_value=1).filter(lambda f: f > 0),
@@ -287,6 +295,7 @@ def test_a_wrong_line_of_text_is_refused(line):
         decoded(TextDecoder(text_layout(data)), data + line)
 
 
+@settings(deadline=None)  # kernels may compile
 @given(data=st.binary(max_size=300), at=cuts)
 def test_garbage_is_refused_or_read_and_nothing_else(data, at):
     for made in (WordDecoder, lambda: HexDecoder(8), QutagDecoder, Tdc1Decoder, Tdc1TextDecoder,
@@ -298,6 +307,7 @@ def test_garbage_is_refused_or_read_and_nothing_else(data, at):
 # ---- order and scale ---------------------------------------------------------------
 
 
+@settings(deadline=None)  # kernels may compile
 @given(
     steps=st.lists(st.integers(0, 30), max_size=80),
     late=st.lists(st.integers(0, 40), min_size=80, max_size=80),
@@ -308,9 +318,7 @@ def test_what_is_out_of_order_by_less_than_the_horizon_is_put_in_order(steps, la
     tags = tags_of([(t, i) for i, t in enumerate(times)])
     sorter = Sorter(40)
     ends = sorted({min(place, len(times)) for place in at} | {0, len(times)})
-    pieces = [
-        sorter.push(Tags(tags.ticks[a:b], tags.channels[a:b])) for a, b in pairwise(ends)
-    ]
+    pieces = [sorter.push(Tags(tags.ticks[a:b], tags.channels[a:b])) for a, b in pairwise(ends)]
     pieces.append(sorter.finish())
     found = [pair for piece in pieces for pair in pairs(piece)]
     assert found == sorted(pairs(tags), key=lambda pair: pair[0])
@@ -338,6 +346,7 @@ def test_far_displaced_tags_are_sorted_too():
     assert late == 1000
 
 
+@settings(deadline=None)  # kernels may compile
 @given(
     ticks=st.lists(st.integers(-(2**50), 2**50), min_size=1, max_size=10),
     a=st.sampled_from([1, 1000, 256, 81]),
