@@ -333,7 +333,7 @@ def station_document(station: StationFile) -> tuple[Document, Source]:
             "probabilities": [float(strong), float(1 - strong)],
             "p_z": [float(dyadic(options.p_z_alice)), float(dyadic(options.p_z_bob))],
         },
-        "block": {"pulses": float(options.slots * options.pattern_repeats)},
+        "block": {"pulses": float(options.counted_slots * options.pattern_repeats)},
         "security": {"eps_sec": options.eps_sec, "eps_cor": options.eps_cor},
     }
     return document, Source(station.source.name, {})

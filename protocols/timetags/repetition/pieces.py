@@ -56,7 +56,8 @@ def cut(ticks: npt.NDArray[np.int64], period: float, pulse: Pulse, span: int) ->
         if aside * longest < every:
             return int(min(wanted, max(longest, 1.0))), bias
         cycle = every / aside
-        return int(cycle * math.ceil(min(wanted, longest - cycle) / cycle)), 0.0
+        cycles = math.ceil(min(wanted, longest - cycle) / cycle)
+        return int(cycle * max(cycles, 1)), 0.0
     return int(min(wanted, max(longest, 1.0))), 0.0
 
 

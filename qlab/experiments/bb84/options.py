@@ -190,15 +190,13 @@ class Bb84Options:
             raise ValueError("detector_lines and marker_line are three different lines")
         if not 0 < self.window_s <= 1 / self.slot_rate_hz:
             raise ValueError("window_s is above 0 and at most one slot")
-        if self.sync == "photons":
-            if 4 * self.modulator_guard_s >= 1 / self.slot_rate_hz:
-                raise ValueError("modulator_guard_s is below a quarter of a slot")
-            least = min(self.block_slots, self.slots, self.slots % self.block_slots or self.slots)
-            if least <= 2 * self.sync_slots:
-                raise ValueError(
-                    f"a pattern of {least} slots has no room between its public strings: choose "
-                    "slots, block_slots and sync_slots that leave some"
-                )
+        if self.sync == "photons" and 4 * self.modulator_guard_s >= 1 / self.slot_rate_hz:
+            raise ValueError("modulator_guard_s is below a quarter of a slot")
+
+    @property
+    def shortest_pattern(self) -> int:
+        """Slots of the shortest pattern of the run."""
+        return min(self.block_slots, self.slots % self.block_slots or self.block_slots)
 
     @property
     def counted_slots(self) -> int:

@@ -99,9 +99,14 @@ class PlannedBb84:
         try:
             self.options = dataclasses.replace(options, slots=slots, side=side, sync=sync)
         except ValueError as error:  # the file's own options are already found to fit
-            raise UsageError(
-                str(error), remedy="choose another --duration or --sync, or other options"
-            ) from None
+            raise station.source.error((self.name, "sync"), str(error)) from None
+        if self.options.shortest_pattern <= self.options.public_slots:
+            raise station.source.error(
+                (self.name, "sync_slots"),
+                f"a pattern of {self.options.shortest_pattern} slots has no room between two "
+                f"public strings of {options.sync_slots}",
+                remedy="choose sync_slots, block_slots and slots, or --duration, that leave some",
+            )
         _check_roles(station, side, sync)
         played = (_instrument(station.roles.get(role)) for role in _SECRET_ROLES)
         self.secret_sources = frozenset(name for name in played if name)

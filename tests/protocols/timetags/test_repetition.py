@@ -178,6 +178,23 @@ def test_equal_tags_have_no_rate():
         track(np.zeros(1000, np.int64))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=st.lists(st.sampled_from([0, 1, 49, 50, 51, 1000, 12_345, 10**7]), max_size=60),
+    repeats=st.integers(1, 30),
+    period=st.sampled_from([2.0, 2.5, 50.0, 50.001, 1e6]),
+)
+def test_whatever_the_tags_are_nothing_else_is_raised(gaps, repeats, period):
+    ticks = np.cumsum(np.array(gaps * repeats, np.int64))
+    try:
+        found = follow(ticks, period, find_line(ticks, Fraction(period), 200.0, 0.5))
+    except NoRepetitionError:
+        return
+    place, late = found.place(ticks)
+    assert place.shape == late.shape == ticks.shape
+    assert np.isfinite([found.ratio_minus_1, found.ratio_std, found.phase_std]).all()
+
+
 @pytest.mark.parametrize(
     "period, max_ppm, alarm", [(1, 200, 0.1), (50, 0, 0.1), (50, 2e5, 0.1), (50, 200, 0.0)]
 )

@@ -19,7 +19,7 @@ from drivers.simulated.terminals import Waveform
 from drivers.simulated.time import VirtualTime
 from qlab.cli import main
 from qlab.context import AbortFlag, SeededEntropy, Tap
-from qlab.errors import ExitCode, StationError, UsageError
+from qlab.errors import ExitCode, StationError
 from qlab.experiments.bb84.detection import NoSignalError
 from qlab.experiments.bb84.experiment import Bb84
 from qlab.experiments.bb84.located import located
@@ -183,7 +183,7 @@ def test_clocks_that_hardly_slide_are_refused_near_the_steps(tmp_path):
 @pytest.mark.parametrize(
     "options, kind, said",
     [
-        ({"sync_slots": 100_000}, StationError, "no room between its public strings"),
+        ({"sync_slots": 100_000}, StationError, "no room between two public strings"),
         ({"slots": 210_000}, StationError, "pattern of 10000 slots has no room"),
         ({"modulator_guard_s": 30e-9}, StationError, "quarter of a slot"),
         ({"sync": "light"}, StationError, "is not one of marker, photons"),
@@ -195,7 +195,7 @@ def test_options_that_cannot_work_are_refused(options, kind, said):
 
 
 def test_a_duration_that_leaves_a_stub_is_refused():
-    with pytest.raises(UsageError, match="no room"):
+    with pytest.raises(StationError, match="no room"):
         Bb84(parse_station(unclocked(), "unclocked.toml"), {"duration_s": 0.021})
 
 
