@@ -17,7 +17,9 @@ address = "USB0::0x0957::0x1907::MY50001487::INSTR"
 DEVICE = """[simulation.devices.phase]
 serial_number = "MY50001487"
 interval_noise_ps = 30.0
-terminals = { input1 = "sites.0.local", input2 = "sites.0.delivered" }
+terminals.input1 = "sites.0.local"
+terminals.input2 = "sites.0.delivered"
+terminals.reference = "sites.0.delivered"
 
 [simulation.devices.counter]"""
 LEDGER = """[[clock.sites.delays]]

@@ -18,7 +18,7 @@ address = "USB0::0x0957::0x1907::MY50001486::INSTR"
 FAR_DEVICE = """[simulation.devices.far]
 serial_number = "MY50001486"
 interval_noise_ps = 100.0
-terminals = { input1 = "reference_pps", input2 = "sites.0.returned_pps" }
+terminals = { input1 = "reference_pps", input2 = "sites.0.returned_pps", reference = "reference" }
 
 [simulation.devices.counter]"""
 #: A fibre in the open, whose two ways differ.
