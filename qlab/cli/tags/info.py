@@ -13,7 +13,7 @@ from qlab.cli.tags.picoseconds import shown_ps
 from qlab.errors import printable
 
 if TYPE_CHECKING:
-    from qlab.tags.content import Content
+    from protocols.timetags.content import Content
     from qlab.tags.source import TagSource
 
 __all__ = ["info"]
