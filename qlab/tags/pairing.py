@@ -28,6 +28,7 @@ def correlate_files(
     model: Path | None,
     format_name: str | None,
     *,
+    say: Callable[[str], None] = lambda text: None,
     workers: int = 1,
 ) -> tuple[Correlated, Fraction, list[str]]:
     """Correlate two channels of a file, or of two files.
@@ -43,6 +44,8 @@ def correlate_files(
         Clock model that brings `other` to the time of `file`; without one they share a clock.
     format_name : str or None
         Of the files, if their content does not say.
+    say : callable
+        Takes lines that say how far it is.
     workers : int
         Threads.
 
@@ -66,7 +69,7 @@ def correlate_files(
         tick_s = first.tick_s
         bins_for(task.bin_s, task.range_s, tick_s)  # refuses before anything is read
         if other is None:
-            chunks = watched(sorted_chunks(first), {task.start, task.stop}, file.name)
+            chunks = watched(sorted_chunks(first), {task.start, task.stop}, file.name, say)
             pairs = ahead(within(chunks, task.start, task.stop))
             found = correlate(pairs, task, tick_s, workers=workers)
             return found, tick_s, list(first.notes)
@@ -84,8 +87,8 @@ def correlate_files(
                     remedy="name the files in the order in which 'qlab tags sync' had them",
                 )
             convert = clocks.to_a
-        starts = watched(ahead(sorted_chunks(first)), {task.start}, file.name)
-        stops = watched(ahead(sorted_chunks(second)), {task.stop}, other.name)
+        starts = watched(ahead(sorted_chunks(first)), {task.start}, file.name, say)
+        stops = watched(ahead(sorted_chunks(second)), {task.stop}, other.name, say)
         pairs = in_step(Channel(starts, task.start), Channel(stops, task.stop, convert))
         found = correlate(pairs, task, tick_s, workers=workers)
         return found, tick_s, [*first.notes, *second.notes]

@@ -128,8 +128,23 @@ def in_step(a: Channel, b: Channel) -> Iterator[Pair]:
             return
 
 
-def watched(chunks: Iterator[Tags], wanted: set[int], name: str) -> Iterator[Tags]:
+def watched(
+    chunks: Iterator[Tags],
+    wanted: set[int],
+    name: str,
+    say: Callable[[str], None] = lambda text: None,
+) -> Iterator[Tags]:
     """Pass chunks on, and fail at the end if a wanted channel had no tags.
+
+    Parameters
+    ----------
+    chunks : iterator of Tags
+    wanted : set of int
+        Channels.
+    name : str
+        Of the file.
+    say : callable
+        Takes a line that says how far it is.
 
     Raises
     ------
@@ -137,10 +152,13 @@ def watched(chunks: Iterator[Tags], wanted: set[int], name: str) -> Iterator[Tag
         It names the channels that have.
     """
     seen: set[int] = set()
+    total = 0
     for tags in chunks:
         if not wanted <= seen:
             seen.update(np.unique(tags.channels).tolist())
         yield tags
+        total += len(tags)
+        say(f"{name}: {total:,} tags")
     missing = sorted(wanted - seen)
     if not missing:
         return

@@ -15,7 +15,8 @@ __all__ = ["PairCounter"]
 
 Ticks = npt.NDArray[np.int64]
 _EARLIEST = np.iinfo(np.int64).min
-_LEAST_SHARE = 1 << 15  # starts for which a thread is worth while
+_LEAST_SHARE = 1 << 15  # starts or pairs for which a thread is worth while
+_BATCH = 1 << 26  # pairs counted before Ctrl-C is heeded again
 
 
 class PairCounter:
@@ -87,19 +88,33 @@ class PairCounter:
         self._starts = self._stops = np.empty(0, np.int64)
 
     def _count(self, ready: int) -> None:
-        """Count the pairs of the first `ready` starts."""
-        shares = max(1, min(self._workers, ready // _LEAST_SHARE))
-        if shares == 1:
-            self._sweep(self._starts[:ready], self.counts)
-        else:
-            parts = np.array_split(self._starts[:ready], shares)
-            counts = [np.zeros_like(self.counts) for _ in parts]
-            with ThreadPoolExecutor(shares) as pool:
-                for _ in pool.map(self._sweep, parts, counts):
-                    pass
-            self.counts += np.sum(counts, axis=0)
+        """Count the pairs of the first `ready` starts, in batches that do not take long."""
+        starts = self._starts[:ready]
+        per_start = self._pairs_per_start()
+        step = max(1, int(_BATCH / per_start))
+        for first in range(0, ready, step):
+            batch = starts[first : first + step]
+            shares = min(self._workers, batch.size, int(batch.size * per_start) // _LEAST_SHARE)
+            self._count_batch(batch, max(1, shares))
         if self._same and self.bins.first <= 0 <= self.bins.last:
             self.counts[-self.bins.first] -= ready
+
+    def _pairs_per_start(self) -> float:
+        """Return about how many stops lie within the reach of a start, at least one."""
+        if self._first_only or self._stops.size < 2:
+            return 1.0
+        span = float(self._stops[-1]) - float(self._stops[0])
+        return max(1.0, self._stops.size * min(1.0, (self._high - self._low) / max(span, 1.0)))
+
+    def _count_batch(self, starts: Ticks, shares: int) -> None:
+        if shares == 1:
+            self._sweep(starts, self.counts)
+            return
+        counts = [np.zeros_like(self.counts) for _ in range(shares)]
+        with ThreadPoolExecutor(shares) as pool:
+            for _ in pool.map(self._sweep, np.array_split(starts, shares), counts):
+                pass
+        self.counts += np.sum(counts, axis=0)
 
     def _sweep(self, starts: Ticks, counts: Ticks) -> None:
         if self._first_only:

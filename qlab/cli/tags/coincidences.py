@@ -54,6 +54,7 @@ def coincidences(
     channel's delay is the position of its peak in 'qlab tags correlate'. Ends with exit code 1
     if no set clicks together more or less often than by chance.
     """
+    from qlab.cli.progress import run_progress
     from qlab.kernels import compilation_announced
     from qlab.tags.correlating import SIGNIFICANT
     from qlab.tags.folds import count_folds
@@ -64,10 +65,12 @@ def coincidences(
     unused = sorted(set(delays) - wanted)
     if unused:
         raise UsageError(f"channel {unused[0]} has a delay but is in no fold")
-    with compilation_announced(_note), open_tags(file, format_name) as source:
-        chunks = watched(ahead(sorted_chunks(source)), wanted, file.name)
+    with open_tags(file, format_name) as source:
         tick_s = source.tick_s
-        found = count_folds(chunks, tick_s, folds, delays, window_s)
+        with run_progress() as progress, compilation_announced(_note):
+            progress.phase(f"counting coincidences of {file.name}")
+            chunks = watched(ahead(sorted_chunks(source)), wanted, file.name, progress.step)
+            found = count_folds(chunks, tick_s, folds, delays, window_s)
         notes = list(source.notes)
     for note in notes:
         _note(note)

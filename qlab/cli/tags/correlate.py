@@ -79,6 +79,7 @@ def correlate(
     model. With one channel for both, tags are paired with other tags of that channel. Ends
     with exit code 1 if two channels have nothing in common.
     """
+    from qlab.cli.progress import run_progress
     from qlab.kernels import compilation_announced
     from qlab.tags.correlating import Task
     from qlab.tags.pairing import correlate_files
@@ -92,13 +93,15 @@ def correlate(
         check_picture(picture, overwrite=force)
     same = other is None and start == stop
     task = Task(start, stop, same, bin_s, range_s, first_only, window_s)
-    with compilation_announced(_note):
+    where = file.name if other is None else f"{file.name}, {other.name}"
+    with run_progress() as progress, compilation_announced(_note):
+        progress.phase(f"correlating {where}")
         found, tick_s, notes = correlate_files(
-            file, other, task, model_file, format_name, workers=os.cpu_count() or 1
-        )
+            file, other, task, model_file, format_name,
+            say=progress.step, workers=os.cpu_count() or 1,
+        )  # fmt: skip
     for note in notes:
         _note(note)
-    where = file.name if other is None else f"{file.name}, {other.name}"
     title = f"{where}: channel {start} to {stop}"
     if picture is not None:
         draw_correlation(found, tick_s, title, picture, overwrite=force)

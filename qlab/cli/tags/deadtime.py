@@ -58,6 +58,7 @@ def deadtime(
     """
     from protocols.errors import ParameterError
     from protocols.timetags.correlation.intervals import IntervalCounter, recovery
+    from qlab.cli.progress import run_progress
     from qlab.kernels import compilation_announced
     from qlab.tags.correlating import bins_for
     from qlab.tags.opening import open_tags, sorted_chunks
@@ -68,11 +69,14 @@ def deadtime(
         from qlab.tags.plot import draw_recovery
 
         check_picture(picture, overwrite=force)
-    with compilation_announced(_note), open_tags(file, format_name) as source:
+    with open_tags(file, format_name) as source:
         tick_s = source.tick_s
         counted = IntervalCounter(bins_for(bin_s, range_s, tick_s, one_sided=True))
-        for tags in watched(ahead(sorted_chunks(source)), {channel}, file.name):
-            counted.push(tags.ticks[tags.channels == channel])
+        with run_progress() as progress, compilation_announced(_note):
+            progress.phase(f"counting intervals of {file.name}")
+            chunks = ahead(sorted_chunks(source))
+            for tags in watched(chunks, {channel}, file.name, progress.step):
+                counted.push(tags.ticks[tags.channels == channel])
         notes = list(source.notes)
     try:
         found = recovery(counted)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.errors import ParameterError
+from protocols.timetags.correlation import pairs
 from protocols.timetags.correlation.bins import Bins
 from protocols.timetags.correlation.coincidences import Delays, FoldCounter
 from protocols.timetags.correlation.intervals import IntervalCounter
@@ -139,17 +140,19 @@ def test_intervals(ticks: list[int], cuts: list[int], width: Fraction, last: int
     assert counter.shortest == (min(lags) if lags else None)
 
 
-def test_counts_do_not_depend_on_the_number_of_threads() -> None:
+def test_counts_do_not_depend_on_threads_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     draws = np.random.default_rng(1)
     a, b = np.sort(draws.integers(0, 3 << 20, (2, 300_000)))
     bins = Bins.around_zero(Fraction(7, 3), Fraction(50))
     counts = []
-    for workers in (1, 3):
+    for workers, batch in ((1, pairs._BATCH), (3, pairs._BATCH), (2, 300_000)):
+        monkeypatch.setattr(pairs, "_BATCH", batch)
         counter = PairCounter(bins, workers=workers)
         counter.push(a, b, 3 << 20)
         counter.finish()
         counts.append(counter.counts)
-    np.testing.assert_array_equal(*counts)
+    np.testing.assert_array_equal(counts[0], counts[1])
+    np.testing.assert_array_equal(counts[0], counts[2])
     low, high = bins.edges[0], bins.edges[-1]
     assert counts[0].sum() == np.sum(np.searchsorted(b, a + high) - np.searchsorted(b, a + low))
 
