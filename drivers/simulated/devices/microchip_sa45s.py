@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Session, Setting
-from drivers.simulated.devices.pulse_discipline import OwnSecond, PulseDiscipline
-from drivers.simulated.devices.steering import Steering
-from drivers.simulated.devices.surroundings import inside_c
-from drivers.simulated.line import LineDevice, line
+from drivers.simulated.devices.atomic_clock import PulseFollowingClock
+from drivers.simulated.line import line
 from drivers.simulated.time import BenchTime
 
 __all__ = ["MicrochipSA45sDevice"]
@@ -37,28 +35,11 @@ _HEADER = (
 )
 
 
-class MicrochipSA45sDevice(LineDevice):
+class MicrochipSA45sDevice(PulseFollowingClock):
     """A chip-scale clock.
-
-    Terminals
-    ---------
-    oscillator : Oscillator
-        Its output; steered if it can be.
-    pps_input : Oscillator
-        The clock whose seconds arrive at the 1PPS input; left out, none do.
-    pps_output : Pulses
-        The pulses that it sends.
-    room : Room
-        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
-    serial_number, firmware : str
-        Its identity.
-    warm : bool
-        Whether it has been on for long.
-    warm_up_s : float
-        Time to lock after power-on.
     temperature_c : float
         Its temperature in a room of 23 degrees Celsius.
 
@@ -70,14 +51,13 @@ class MicrochipSA45sDevice(LineDevice):
         What latching has added to the frequency for good.
     """
 
-    connectors = ("serial",)
     serial = SerialLine(baud=57600)
     latency_s = 2e-3
-    terminal_names = ("oscillator", "pps_input", "pps_output", "room")
+    steering_step = _STEP
+    most_followed = 2e-8
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "1209CS00909",
         "firmware": "1.09",
-        "warm": True,
         "warm_up_s": 130.0,
         "temperature_c": 30.25,
     }
@@ -86,27 +66,12 @@ class MicrochipSA45sDevice(LineDevice):
         self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
     ) -> None:
         super().__init__(name, time, terminals, **settings)
-        own = self.terminals.get("oscillator")
-        self._started_ns = self.t_ns
-        warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
-        self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
-        self._steering = Steering(own, _STEP)
-        self._own_second = OwnSecond(own, self.terminals.get("pps_output"), self.t_ns)
-        self._pulses = PulseDiscipline(
-            self._own_second,
-            self.terminals.get("pps_input"),
-            self._steering,
-            step=_STEP,
-            resolution_s=1e-9,
-            most=2e-8,
-        )
         self._mode = 0
         self._tau_s = 100
         self._cable = 0  # 100 ps
         self._threshold_ns = 20
         self._sleep = "3300,300"
         self._day_s = 0
-        self.memory_writes = 0
 
     @property
     def calibration(self) -> float:
@@ -334,9 +299,6 @@ class MicrochipSA45sDevice(LineDevice):
         if phase_s is None:
             return "2"
         return str(int(abs(phase_s) * 1e9 <= self._threshold_ns))
-
-    def _inside_c(self) -> float:
-        return inside_c(self.terminals.get("room"), self.t_ns, self.settings["temperature_c"])
 
     def _state(self) -> int:
         left_ns = self._locked_from_ns - self.t_ns

@@ -12,10 +12,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
-from drivers.simulated.devices.pulse_discipline import OwnSecond, PulseDiscipline
-from drivers.simulated.devices.steering import Steering
-from drivers.simulated.devices.surroundings import inside_c
-from drivers.simulated.line import LineDevice, line
+from drivers.simulated.devices.atomic_clock import PulseFollowingClock
+from drivers.simulated.line import line
 from drivers.simulated.time import BenchTime
 
 __all__ = ["MicrochipSA5xDevice"]
@@ -41,28 +39,11 @@ _SETTABLE = {
 }
 
 
-class MicrochipSA5xDevice(LineDevice):
+class MicrochipSA5xDevice(PulseFollowingClock):
     """A miniature clock.
-
-    Terminals
-    ---------
-    oscillator : Oscillator
-        Its output; steered if it can be.
-    pps_input : Oscillator
-        The clock whose seconds arrive at the 1PPS input; left out, none do.
-    pps_output : Pulses
-        The pulses that it sends.
-    room : Room
-        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
-    serial_number, firmware : str
-        Its identity.
-    warm : bool
-        Whether it has been on for long.
-    warm_up_s : float
-        Time to lock after power-on.
     temperature_c : float
         Its temperature in a room of 23 degrees Celsius.
 
@@ -72,15 +53,14 @@ class MicrochipSA5xDevice(LineDevice):
         How often the memory was written.
     """
 
-    connectors = ("serial",)
     serial = SerialLine(baud=57600)
     line_ends = b"}"
     latency_s = 2e-3
-    terminal_names = ("oscillator", "pps_input", "pps_output", "room")
+    steering_step = _STEP
+    most_followed = _TUNING * _STEP
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "2101MX00042",
         "firmware": "V1.1.7",
-        "warm": True,
         "warm_up_s": 300.0,
         "temperature_c": 41.5,
     }
@@ -89,22 +69,7 @@ class MicrochipSA5xDevice(LineDevice):
         self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
     ) -> None:
         super().__init__(name, time, terminals, **settings)
-        own = self.terminals.get("oscillator")
-        self._started_ns = self.t_ns
-        warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
-        self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
-        self._steering = Steering(own, _STEP)
-        self._own_second = OwnSecond(own, self.terminals.get("pps_output"), self.t_ns)
-        self._pulses = PulseDiscipline(
-            self._own_second,
-            self.terminals.get("pps_input"),
-            self._steering,
-            step=_STEP,
-            resolution_s=1e-9,
-            most=_TUNING * _STEP,
-        )
         self._values = {name: start for name, (*_, start) in _SETTABLE.items()}
-        self.memory_writes = 0
 
     def unknown(self, text: str) -> str:
         """Refuse what is no command."""
@@ -202,9 +167,6 @@ class MicrochipSA5xDevice(LineDevice):
         if name == "Phase":
             return f"{phase_s * 1e9:.1f}" if measures and phase_s is not None else "0.0"
         return str(readings[name]) if name in readings else None
-
-    def _inside_c(self) -> float:
-        return inside_c(self.terminals.get("room"), self.t_ns, self.settings["temperature_c"])
 
     def _progress(self) -> int:
         needed_ns = self._locked_from_ns - self._started_ns

@@ -18,9 +18,8 @@ from math import inf, isnan, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.simulated.device import SerialLine, Setting
-from drivers.simulated.devices.steering import Steering
-from drivers.simulated.devices.surroundings import inside_c
-from drivers.simulated.line import LineDevice, line
+from drivers.simulated.devices.atomic_clock import AtomicClock
+from drivers.simulated.line import line
 from drivers.simulated.time import BenchTime
 
 if TYPE_CHECKING:
@@ -55,28 +54,11 @@ _VOLTS = (
 )
 
 
-class PRS10Device(LineDevice):
+class PRS10Device(AtomicClock):
     """A rubidium standard.
-
-    Terminals
-    ---------
-    oscillator : Oscillator
-        Its output; steered if it can be.
-    pps_input : Oscillator
-        The clock whose seconds arrive at the 1PPS input; left out, none do.
-    pps_output : Pulses
-        The seconds pulses that it sends, which ``PP`` and the lock to 1PPS move.
-    room : Room
-        Where it stands; left out, it is 23 degrees Celsius there.
 
     Settings
     --------
-    serial_number, firmware : str
-        Its identity.
-    warm : bool
-        Whether it has been on for long.
-    warm_up_s : float
-        Time to lock after power-on.
     case_c : float
         Temperature of the case in a room of 23 degrees Celsius.
     steering : int
@@ -87,14 +69,13 @@ class PRS10Device(LineDevice):
         Fractional frequency by which the crystal is off meanwhile.
     """
 
-    connectors = ("serial",)
     serial = SerialLine(baud=9600, reply_end=b"\r")
     line_ends = b"\r"
-    terminal_names = ("oscillator", "pps_input", "pps_output", "room")
+    steering_step = 1e-12
+    temperature_setting = "case_c"
     default_settings: ClassVar[Mapping[str, Setting]] = {
         "serial_number": "107831",
         "firmware": "3.56",
-        "warm": True,
         "warm_up_s": 360.0,
         "case_c": 45.0,
         "steering": 0,
@@ -107,10 +88,7 @@ class PRS10Device(LineDevice):
         self, name: str, time: BenchTime, terminals: Mapping[str, Any], **settings: Any
     ) -> None:
         super().__init__(name, time, terminals, **settings)
-        warm_up_s = 0.0 if self.settings["warm"] else self.settings["warm_up_s"]
-        self._locked_from_ns = self.t_ns + round(warm_up_s * 1e9)
         self._values = {"LM": 1, "PL": 1, "PT": 8, "PF": 2}
-        self._steering = Steering(self.terminals.get("oscillator"), 1e-12)
         self._steering.set(self.t_ns, self.settings["steering"])
         self._lost_ns = self.settings["unlocks_at_s"] * 1e9
         self._found_ns = self._lost_ns + self.settings["unlocked_for_s"] * 1e9
@@ -173,8 +151,7 @@ class PRS10Device(LineDevice):
             self._latched[5] |= _PARAMETER
             return None
         if int(number) == 10:
-            case_c = inside_c(self.terminals.get("room"), self.t_ns, self.settings["case_c"])
-            return f"{case_c * 0.01:.3f}"
+            return f"{self._inside_c() * 0.01:.3f}"
         return f"{_VOLTS[int(number)]:.3f}"
 
     # ---- settings ----------------------------------------------------------------
