@@ -222,9 +222,10 @@ def place_clicks(
             f"{np.count_nonzero(lost) / lost.size:.0%} of the clicks pass Bob's modulator near its "
             "steps, since the two clocks hardly slide against each other"
         )
-    head, tail = _strings(slot, detector, basis, frame, false_alarm)
-    first = head.offset + frame.string
     near = 2 * np.abs(late) <= float(window / tick)
+    told = near & (basis == 0)
+    head, tail = _strings(slot[told], detector[told], frame, false_alarm)
+    first = head.offset + frame.string
     inside = near & (basis != _UNKNOWN)
     fine = (times - track.origin) * FINE
     fine -= np.rint(np.array(offsets) * FINE).astype(np.int64)[detector]
@@ -279,15 +280,12 @@ def _skew(track: Track, ticks: npt.NDArray[np.int64]) -> float:
 
 
 def _strings(
-    slot: npt.NDArray[np.int64],
-    detector: npt.NDArray[np.uint8],
-    basis: BitArray,
-    frame: Frame,
-    false_alarm: float,
+    slots: npt.NDArray[np.int64], bits: BitArray, frame: Frame, false_alarm: float
 ) -> tuple[Found, Found]:
-    """Find the string before the pattern, and see that the other one is where it must be."""
-    told = basis == 0
-    slots, bits = slot[told], detector[told]
+    """Find the string before the pattern, and see that the other one is where it must be.
+
+    Slots and bits are those of clicks in the key basis.
+    """
     if not slots.size:
         raise NoStringError("no click comes while the modulator plays the key basis")
     first, last = int(slots[0]), int(slots[-1])
