@@ -143,6 +143,7 @@ def fit_peak(found: Correlation, feature: Feature) -> Peak:
     stds = np.sqrt(np.maximum(np.diag(covariance), 0))
     bin_width = float(found.bins.width)
     if sigma < 0.4 * bin_width:  # two bins may hold it all: they tell where it is, not how wide
+        position = _centroid(counts - background * shape, edges)
         stds[2] = max(stds[2], bin_width / math.sqrt(12))
         sigma = stds[3] = math.nan
     return Peak(
@@ -198,6 +199,15 @@ def _start(counts: Floats, edges: Floats, shape: Floats, feature: Feature, low: 
     spread = float(np.sum(above * (middles - position) ** 2) / pairs)
     width = (edges[-1] - edges[0]) / counts.size
     return np.array([background, pairs, position, math.sqrt(spread + width * width / 12)])
+
+
+def _centroid(above: Floats, edges: Floats) -> float:
+    """Return the middle of what the fullest bin and its neighbours hold."""
+    fullest = int(np.argmax(above))
+    near = slice(max(fullest - 1, 0), fullest + 2)
+    weights = np.maximum(above[near], 0)
+    middles = (edges[:-1] + edges[1:])[near] / 2
+    return float(np.average(middles, weights=weights if weights.any() else None))
 
 
 def contrast(found: Correlation, peak: Peak, window: float | None = None) -> Contrast:

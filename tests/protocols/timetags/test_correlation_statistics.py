@@ -198,7 +198,7 @@ def test_a_peak_narrower_than_the_bins_has_no_width() -> None:
     assert feature is not None
     peak = fit_peak(found, feature)
     assert math.isnan(peak.sigma)
-    assert abs(peak.position - bins.middles[25]) < 50
+    assert abs(peak.position - bins.middles[25]) < 5
     assert peak.position_std >= 100 / math.sqrt(12)
 
 
