@@ -21,7 +21,7 @@ __all__ = ["correlate"]
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  qlab tags correlate run.ttbin --start 1 --stop 2 --bin 50 --range 20000 --plot g2.png\n"
+    "  qlab tags correlate run.h5 --start 1 --stop 2 --bin 50 --range 20000 --plot g2.png\n"
     "  qlab tags correlate alice.h5 bob.dat --start 1 --stop 3 --model clocks.json --json\n"
     "  qlab tags correlate run.ptu --start 0 --stop 1 --first --range 12500"
 )
