@@ -15,6 +15,7 @@ from qlab.experiments.bb84.detection import Block
 from qlab.experiments.bb84.located import located
 from qlab.experiments.bb84.parties import RunSecret, SomeAlice, SomeBob, apart, together
 from qlab.experiments.bb84.patterns import BlockPlan, block_plans
+from qlab.experiments.bb84.photons import told
 from qlab.experiments.bb84.planned import PlannedBb84, Side, darken, tagger_tick_s
 from qlab.experiments.interface import RecordedData
 from qlab.runfile.schema import DatasetSpec, time_tag_columns
@@ -53,7 +54,7 @@ class Bb84(PlannedBb84):
             for plan, repeat in self._sendings(ctx.entropy):
                 block = acquisition.send(plan, loaded=repeat > 0)
                 facts.append(self._add(plan, block, alice, bob, ctx.entropy))
-                ctx.progress.step(f"{facts[-1]['detections']:,} detections")
+                ctx.progress.step(told(facts[-1]))
             with ctx.shielded():  # a stop that is asked for now comes right after
                 darken(ctx)
             results = self._distil(ctx, alice, bob, facts, hopeless)

@@ -21,7 +21,7 @@ from qlab.experiments.bb84.detection import Block, NoSignalError
 from qlab.experiments.bb84.options import Bb84Options
 from qlab.experiments.bb84.patterns import frame
 
-__all__ = ["ASSUMED", "detect_by_photons", "doubts", "joined_facts"]
+__all__ = ["ASSUMED", "detect_by_photons", "doubts", "joined_facts", "told"]
 
 #: Probability with which chance may pass for a rate, a string, or the second string.
 FALSE_ALARM = 1e-9
@@ -146,6 +146,14 @@ def _penalty(width_s: float, period_s: float, window_s: float) -> float:
     about the grid, and their bits are random.
     """
     return 0.5 * math.erfc((period_s - window_s / 2.0) / (math.sqrt(2.0) * width_s))
+
+
+def told(facts: Mapping[str, Any]) -> str:
+    """Return the facts of a block in one short line, for who watches the run."""
+    text = f"{facts['detections']:,} detections"
+    if "frequency_ratio_minus_1" not in facts:
+        return text
+    return f"{text}, clocks {facts['frequency_ratio_minus_1'] * 1e6:+.4f} ppm apart"
 
 
 def joined_facts(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:

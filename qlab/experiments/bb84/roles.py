@@ -29,6 +29,7 @@ from qlab.errors import UsageError
 from qlab.experiments.bb84.acquisition import Acquisition
 from qlab.experiments.bb84.parties import RunSecret
 from qlab.experiments.bb84.patterns import alice_plan, block_sizes, bob_plan
+from qlab.experiments.bb84.photons import told
 from qlab.experiments.bb84.planned import PlannedBb84, Side, darken, tagger_tick_s
 from qlab.experiments.interface import RecordedData
 from qlab.link.conversation import converse
@@ -223,7 +224,7 @@ class BobBb84(_Role):
                         **block.facts,
                     }
                 )
-                ctx.progress.step(f"{facts[-1]['detections']:,} detections")
+                ctx.progress.step(told(facts[-1]))
         return bob, {}, facts
 
 

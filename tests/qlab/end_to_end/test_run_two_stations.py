@@ -23,14 +23,20 @@ real_time = pytest.mark.slow
 SIDES = ("alice", "bob")
 
 
-@pytest.fixture(scope="module")
-def session(tmp_path_factory):
+#: What a session of two clocks takes more: Bob's generator holds a second, with the light.
+UNCLOCKED = {"slots": 1_200_000, "block_slots": 1_200_000, "word_s": 0.25, "sync_slots": 40_000}
+
+
+@pytest.fixture(scope="module", params=["bench", "unclocked"])
+def session(request, tmp_path_factory):
     """Both runs of one session: their folder, and what each side printed."""
     folder = tmp_path_factory.mktemp("session")
     # The machine may be busy, and must follow the detectors' clicks in real time.
     slow = {"slots": 800_000, "block_slots": 800_000, "detector_efficiency": 0.25, "word_s": 4.0}
     plant = KEYED_PLANT | {"detector_efficiency": [0.25, 0.25]}
-    text = bench_text(plant=plant, **(KEYED | slow))
+    if request.param == "unclocked":
+        slow |= UNCLOCKED
+    text = bench_text(packaged=request.param, plant=plant, **(KEYED | slow))
     PairStore(folder / "alice").init("lab", folder / "lab.pair", bits=1 << 18)
     PairStore(folder / "bob").bring(folder / "lab.pair")
     with socket.create_server(("127.0.0.1", 0)) as server:
