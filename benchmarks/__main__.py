@@ -35,6 +35,9 @@ MODULES = (
     "clock_loop",
     "clock_holdover",
     "clock_stack",
+    "tags_reading",
+    "tags_correlation",
+    "tags_pulsed",
 )
 
 
