@@ -1,126 +1,124 @@
-"""Text in columns: times and channels, exactly as they are written.
-
-Columns are separated by commas, semicolons or blanks; lines that begin with # are comments.
-A comment ``# tick_s = 1/256000000000`` or a line of names such as ``time_ns, channel`` says
-what the times are. A decimal fraction becomes whole ticks: a tick is the last decimal place
-that the first lines have.
-"""
+"""Text in columns: times and channels, exactly as they are written; see `text_layout`."""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import FormatError
 from protocols.timetags.decoding.decoder import Bytes, kernel
+from protocols.timetags.decoding.text_layout import BYTE_ORDER_MARK, TextLayout
 from protocols.timetags.tags import Tags
 
-__all__ = ["UNITS", "TextDecoder", "TextLayout", "text_layout"]
+__all__ = ["TextDecoder"]
 
-#: Units of times in seconds.
-UNITS = {
-    "ps": Fraction(1, 10**12),
-    "ns": Fraction(1, 10**9),
-    "us": Fraction(1, 10**6),
-    "ms": Fraction(1, 10**3),
-    "s": Fraction(1),
-}
-_MOST_DECIMALS = 15
 _LONGEST_LINE = 10_000
-_TICK = re.compile(r"#\s*tick_s\s*=\s*(\d+)(?:\s*/\s*(\d+))?\s*$")
-_SEPARATORS = re.compile(r"[,;\s]+")
-_TIMES = {"ticks": "", "tick": "", "time": "", "timestamp": "", "timestamps": ""}
-_CHANNELS = ("channel", "channels", "detector", "detectors", "line", "chan", "ch")
+#: Ten times more still fits 64 bits.
+_MOST = 900_000_000_000_000_000
+#: So many digits always fit 64 bits.
+_PLAIN = 18
+_MOST_CHANNEL = 2_147_483_647
 
 
-class TextLayout:
-    """What the first lines of a text say.
+@kernel
+def _behind_blanks(text: npt.NDArray[np.uint8], at: int) -> int:
+    while at < text.size and (text[at] == 32 or text[at] == 9):
+        at += 1
+    return at
 
-    Attributes
-    ----------
-    unit_s : Fraction
-        Of the times, in seconds.
-    known : bool
-        Whether the text says so; else they are taken for picoseconds.
-    decimals : int
-        Decimal places of the times.
-    columns : tuple of int
-        Places of time and channel, from 0.
+
+@kernel
+def _ends_field(c: int, comma: bool) -> bool:
+    return c == 32 or c == 9 or c == 10 or c == 13 or c == 59 or (c == 44 and not comma)
+
+
+@kernel
+def _scaled(value: int, power: int) -> int:
+    """Return a number times a power of ten, or -1 if it does not fit or is no whole number."""
+    if value == 0:
+        return 0
+    if power < 0:
+        return -1
+    for _ in range(power):
+        if value > _MOST:
+            return -1
+        value *= 10
+    return value
+
+
+@kernel
+def _exponent(text: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+    """Return the exponent at a place, and where it ends; -1 if there is none."""
+    down = at < text.size and text[at] == 45
+    if down or (at < text.size and text[at] == 43):
+        at += 1
+    begin, exponent = at, 0
+    while at < text.size and 48 <= text[at] <= 57 and exponent < 1000:
+        exponent = exponent * 10 + int(text[at]) - 48
+        at += 1
+    return -exponent if down else exponent, at if at > begin else -1
+
+
+@kernel
+def _digits(text: npt.NDArray[np.uint8], at: int, comma: bool) -> tuple[int, int, int]:
+    """Return digits as a number, the power of ten behind it, and where they end, -1 if wrong.
+
+    Zeros at the end go into the power: ``1.500000000000000000e-09`` has more digits than fit.
     """
-
-    def __init__(self, unit_s: Fraction | None, decimals: int, columns: tuple[int, int]) -> None:
-        self.known = unit_s is not None
-        self.unit_s = UNITS["ps"] if unit_s is None else unit_s
-        self.decimals = decimals
-        self.columns = columns
-
-    @property
-    def tick_s(self) -> Fraction:
-        """Length of a tick in seconds."""
-        return self.unit_s / Fraction(10) ** self.decimals
-
-
-def text_layout(head: bytes, unit: str = "") -> TextLayout:
-    """Take the first lines of a text apart.
-
-    Parameters
-    ----------
-    head : bytes
-        The beginning; a line that is cut at its end does not count.
-    unit : str
-        One of `UNITS`, whatever the text says; empty to go by it.
-
-    Raises
-    ------
-    FormatError
-        The lines are no times and channels.
-    """
-    lines = head.decode("ascii", errors="replace").splitlines()
-    if len(lines) > 1 and not head.endswith(b"\n"):
-        lines.pop()
-    unit_s = UNITS[unit] if unit else None
-    columns, decimals, named = (0, 1), 0, False
-    for line in (each.strip() for each in lines):
-        if not line:
-            continue
-        if line.startswith("#"):
-            found = _TICK.match(line)
-            if found and not unit and int(found[2] or 1):
-                unit_s = Fraction(int(found[1]), int(found[2] or 1))
-            continue
-        fields = [field for field in _SEPARATORS.split(line) if field]
-        if not named and any(re.match(r"[\"'A-Za-z_]", field) for field in fields):
-            named = True
-            names = re.split(r"[,;\t]", line) if re.search(r"[,;\t]", line) else fields
-            columns, said = _named([name.strip() for name in names])
-            unit_s = unit_s or (UNITS[said] if said else None)
-            continue
-        if len(fields) <= max(columns):
-            raise FormatError(f"{line[:60]!r} is no line of times and channels")
-        _, _, fraction = fields[columns[0]].partition(".")
-        decimals = max(decimals, len(fraction))
-    if decimals > _MOST_DECIMALS:
-        raise FormatError(f"times have more than {_MOST_DECIMALS} decimal places")
-    if unit_s is not None and unit_s <= 0:
-        raise FormatError("a tick of no length")
-    return TextLayout(unit_s, decimals, columns)
+    value, digits, places, zeros = 0, 0, 0, 0
+    behind_point = False
+    while at < text.size:
+        c = int(text[at])
+        if 48 <= c <= 57:
+            digits += 1
+            places += behind_point
+            zeros += 1
+            if c != 48:
+                value = _scaled(value, zeros)
+                if value < 0:
+                    return 0, 0, -1
+                value += c - 48
+                zeros = 0
+        elif (c == 46 or (c == 44 and comma)) and not behind_point:
+            behind_point = True
+        else:
+            break
+        at += 1
+    return value, zeros - places, at if digits else -1
 
 
-def _named(fields: list[str]) -> tuple[tuple[int, int], str]:
-    time, channel, unit = 0, 1, ""
-    for place, field in enumerate(fields):
-        name, *more = re.findall(r"[a-z]+", field.lower()) or [""]
-        of = more[0] if more else ""
-        if name in _TIMES:
-            time, unit = place, of if of in UNITS else ""
-        elif name in _CHANNELS:
-            channel = place
-    if time == channel:
-        channel = 1 - time
-    return (time, channel), unit
+@kernel
+def _number(text: npt.NDArray[np.uint8], at: int, decimals: int, comma: bool) -> tuple[int, int]:
+    """Return a number in units of its last decimal place, and where it ends; -1 if it is none."""
+    sign = 1
+    if at < text.size and (text[at] == 43 or text[at] == 45):
+        sign = 44 - int(text[at])
+        at += 1
+    begin, value, point = at, 0, -1
+    while at < text.size and at - begin < _PLAIN:  # the usual number
+        c = int(text[at])
+        if 48 <= c <= 57:
+            value = value * 10 + c - 48
+        elif (c == 46 or (c == 44 and comma)) and point < 0:
+            point = at
+        else:
+            break
+        at += 1
+    power = point + 1 - at if point >= 0 else 0
+    plain = at - begin > (point >= 0) and power + decimals >= 0
+    if not plain or (at < text.size and not _ends_field(text[at], comma)):
+        value, power, at = _digits(text, begin, comma)
+        if at < 0:
+            return 0, -1
+        if at < text.size and (text[at] == 69 or text[at] == 101):
+            exponent, at = _exponent(text, at + 1)
+            power += exponent
+        if at < 0 or (at < text.size and not _ends_field(text[at], comma)):
+            return 0, -1
+    value = _scaled(value, power + decimals)
+    return sign * value, at if value >= 0 else -1
 
 
 @kernel
@@ -129,6 +127,7 @@ def _lines(
     time_column: int,
     channel_column: int,
     decimals: int,
+    comma: bool,
     ticks: npt.NDArray[np.int64],
     channels: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
@@ -136,66 +135,31 @@ def _lines(
     count, at, size = 0, 0, text.size
     while at < size:
         begin = at
-        column, in_field, comment, blank = -1, False, False, True
-        value, digits, places, sign = np.int64(0), 0, -1, 1
-        tick, channel, seen = np.int64(0), np.int64(0), 0
-        while True:
-            c = text[at] if at < size else np.uint8(10)
-            at += 1
-            end = c == 10 or c == 13
-            if comment:
-                if end:
-                    break
-                continue
-            if end or c == 44 or c == 59 or c == 32 or c == 9:
-                if in_field:
-                    if column in (time_column, channel_column):
-                        if digits == 0:
-                            return count, begin
-                        if column == time_column:
-                            for _ in range(max(places, 0), decimals):
-                                if abs(value) > 900_000_000_000_000_000:
-                                    return count, begin
-                                value *= 10
-                            tick = sign * value
-                        else:
-                            if places > 0 or value > 2_147_483_647:
-                                return count, begin
-                            channel = sign * value
-                        seen += 1
-                    in_field = False
-                if end:
-                    break
-                continue
-            if not in_field:
-                if blank and c == 35:
-                    comment = True
-                    continue
-                in_field, blank = True, False
-                column += 1
-                value, digits, places, sign = np.int64(0), 0, -1, 1
-            if column != time_column and column != channel_column:
-                continue
-            if 48 <= c <= 57:
-                if places >= decimals and column == time_column and places >= 0:
-                    if c != 48:
-                        return count, begin  # finer than a tick
-                    continue
-                if value > 900_000_000_000_000_000:
+        at = _behind_blanks(text, at)
+        if at < size and text[at] == 35:
+            while at < size and text[at] != 10 and text[at] != 13:
+                at += 1
+        column, tick, channel = 0, 0, 0
+        while at < size and text[at] != 10 and text[at] != 13:
+            if column == time_column:
+                tick, at = _number(text, at, decimals, comma)
+            elif column == channel_column:
+                channel, at = _number(text, at, 0, comma)
+                if abs(channel) > _MOST_CHANNEL:
                     return count, begin
-                value = value * 10 + (c - 48)
-                digits += 1
-                if places >= 0:
-                    places += 1
-            elif c == 46 and places < 0:
-                places = 0
-            elif (c == 45 or c == 43) and digits == 0 and places < 0:
-                sign = -1 if c == 45 else 1
             else:
+                while at < size and not _ends_field(text[at], comma):
+                    at += 1
+            if at < 0:
                 return count, begin
-        if comment or blank:
+            at = _behind_blanks(text, at)
+            if at < size and (text[at] == 59 or (text[at] == 44 and not comma)):
+                at = _behind_blanks(text, at + 1)
+            column += 1
+        at += 1
+        if column == 0:
             continue
-        if seen < 2:
+        if column <= max(time_column, channel_column):
             return count, begin
         ticks[count], channels[count] = tick, channel
         count += 1
@@ -216,7 +180,8 @@ class TextDecoder:
         self.records = 0
         self._layout = layout
         self._rest = b""
-        self._named = False
+        self._begun = False
+        self._names_to_come = layout.named
 
     @property
     def leftover(self) -> int:
@@ -238,28 +203,39 @@ class TextDecoder:
         return self._whole(text)
 
     def _whole(self, text: bytes) -> Tags:
+        if not self._begun:
+            text = text.removeprefix(BYTE_ORDER_MARK)
+            self._begun = bool(text)
         most = text.count(b"\n") + text.count(b"\r") + 1
         ticks, channels = np.empty(most, np.int64), np.empty(most, np.int32)
-        begin, count = 0, 0
-        while True:
-            piece = np.frombuffer(text, np.uint8, offset=begin) if begin < len(text) else _NONE
-            more, wrong = _lines(
-                piece, *self._layout.columns, self._layout.decimals, ticks[count:], channels[count:]
+        count, wrong = self._parse(text, ticks, channels)
+        if wrong >= 0 and self._names_to_come and not count and not self.records:
+            self._names_to_come = False
+            text = text[wrong:].lstrip(b"\r\n")
+            names = re.match(rb"[^\r\n]*", text)
+            text = text[names.end() if names else 0 :]
+            count, wrong = self._parse(text, ticks, channels)
+        if wrong >= 0:
+            shown = text[wrong : wrong + 60].splitlines()[0].decode("ascii", errors="replace")
+            raise FormatError(
+                f"{shown!r} is no line of a time, in whole ticks of {self.tick_s} s, and a channel"
             )
-            count += more
-            if wrong < 0:
-                break
-            line = text[begin + wrong :].split(b"\n", 1)[0].strip()
-            if self._named or count or self.records or not re.search(rb"[A-Za-z_]", line):
-                shown = line[:60].decode("ascii", errors="replace")
-                raise FormatError(
-                    f"{shown!r} is no line of a time, with {self._layout.decimals} decimal "
-                    "places at most, and a channel"
-                )
-            self._named = True  # the names of the columns
-            begin += wrong + len(text[begin + wrong :].split(b"\n", 1)[0]) + 1
         self.records += count
         return Tags(ticks[:count], channels[:count])
+
+    def _parse(
+        self, text: bytes, ticks: npt.NDArray[np.int64], channels: npt.NDArray[np.int32]
+    ) -> tuple[int, int]:
+        layout = self._layout
+        found: tuple[int, int] = _lines(
+            np.frombuffer(text, np.uint8) if text else _NONE,
+            *layout.columns,
+            layout.decimals,
+            layout.decimal_comma,
+            ticks,
+            channels,
+        )
+        return found
 
 
 _NONE = np.empty(0, np.uint8)

@@ -19,7 +19,8 @@ from protocols.timetags.decoding.qcrypto import HexDecoder, WordDecoder
 from protocols.timetags.decoding.qutag import QutagDecoder
 from protocols.timetags.decoding.tdc1 import Tdc1Decoder
 from protocols.timetags.decoding.tdc1_text import Tdc1TextDecoder
-from protocols.timetags.decoding.text import TextDecoder, text_layout
+from protocols.timetags.decoding.text import TextDecoder
+from protocols.timetags.decoding.text_layout import text_layout
 from protocols.timetags.encoding.qcrypto import encode_a1
 from protocols.timetags.encoding.scale import Rescaling
 from protocols.timetags.encoding.text import encode_text, text_head
@@ -278,16 +279,69 @@ def test_text_is_written_as_it_is_read(events, tick):
     assert decoded(TextDecoder(layout), data) == events
 
 
-def test_columns_go_by_their_names():
-    data = b"channel;x;time (us)\n1;0;10\n2;0;20.5\n"
+@settings(deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.decimals("-1e6", "1e6", places=6), st.sampled_from("feEd"), st.integers(1, 9)),
+        min_size=1, max_size=20,
+    ),
+    comma=st.booleans(),
+    at=cuts,
+)  # fmt: skip
+def test_numbers_are_exact_however_they_are_written(rows, comma, at):
+    written = {"f": "{:.9f}", "e": "{:.18e}", "E": "{:+.12E}", "d": "{:f}000000000000000000000"}
+    lines, expected = ["x;time (us);y;channel"], []
+    for time, how, channel in rows:
+        number = written[how].format(time)
+        lines.append(f"0;{number.replace('.', ',') if comma else number};;{channel}.000e+00")
+        expected.append((int(time * 10**6), channel))
+    layout = text_layout("\n".join(lines).encode() + b"\n", tick="ps")
+    decoder = TextDecoder(layout)
+    assert decoded(decoder, "\r\n".join(lines).encode(), at) == expected
+    assert (decoder.tick_s, decoder.leftover) == (Fraction(1, 10**12), 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "tick_s", "events"),
+    [
+        (b"channel;x;time (us)\n1;0;10\n2;0;20.5\n", 10**7, [(100, 1), (205, 2)]),
+        (b"1\t4000\n2\t5000\n1\t6000\n", 10**12, [(4000, 1), (5000, 2), (6000, 1)]),
+        (b"\xef\xbb\xbf1,5\n2,5", 10**12, [(1, 5), (2, 5)]),
+        (b"time_ns,channel\r1.50,2\r2.75,1\r", 10**11, [(150, 2), (275, 1)]),
+        (b"# tick_s = 1/3\n# more\n7 , 2\n\n9 , 2\n", 3, [(7, 2), (9, 2)]),
+        (b"time_s,ch\n1.5e-9,2\n25e-10,1\n", 10**10, [(15, 2), (25, 1)]),
+    ],
+)
+def test_texts_of_all_kinds(data, tick_s, events):
     layout = text_layout(data)
-    assert layout.tick_s == Fraction(1, 10**7)
-    assert decoded(TextDecoder(layout), data) == [(100, 1), (205, 2)]
+    assert layout.tick_s == Fraction(1, tick_s)
+    for cut in range(len(data)):
+        assert decoded(TextDecoder(layout), data, [cut]) == events
+
+
+def test_columns_and_ticks_may_be_said():
+    layout = text_layout(b"5 7 1\n6 8 2\n", "ns", "ps", (1, 2))
+    assert decoded(TextDecoder(layout), b"5 7 1\n6 8.125 2\n") == [(7000, 1), (8125, 2)]
+    with pytest.raises(FormatError, match="power of ten"):
+        text_layout(b"# tick_s = 1/3\n1,1\n", tick="ps")
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"1,x\n", b"1\n", b"1.5,2\n", b"99999999999999999999,1\n", b"1e5,1\n", b"1,2147483648\n"],
+    [
+        b"1,x\n",
+        b"1\n",
+        b"1.5,2\n",
+        b"99999999999999999999,1\n",
+        b"1e-1,1\n",
+        b"1e,1\n",
+        b"1e99,1\n",
+        b"1,2147483648\n",
+        b"1,,1\n",
+        b"1 1\0\n",
+        b"-,1\n",
+        b".,1\n",
+    ],
 )
 def test_a_wrong_line_of_text_is_refused(line):
     data = b"10,1\n20,2\n"

@@ -201,9 +201,14 @@ def test_what_is_not_there_is_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"1,1\n")
     with pytest.raises(UsageError, match="no format 'ptx'"):
         open_tags(tmp_path / "a.csv", "ptx")
-    with pytest.raises(UsageError, match="no unit 'min'"):
+    with pytest.raises(UsageError, match="'min' says nothing"):
         open_tags(tmp_path / "a.csv", "csv:min")
+    for detail in ("time=1", "time=2,channel=2", "ns,ps", "time=0,channel=1", "tick=", ","):
+        with pytest.raises(UsageError):
+            open_tags(tmp_path / "a.csv", f"csv:{detail}")
     assert read(tmp_path / "a.csv", "csv:us")[0].tick_s == Fraction(1, 10**6)
+    opened, tags = read(tmp_path / "a.csv", "csv:us,tick=ns,time=2,channel=1")
+    assert (opened.tick_s, tags.ticks.tolist()) == (Fraction(1, 10**9), [1000])
 
 
 @settings(
