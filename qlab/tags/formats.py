@@ -67,6 +67,13 @@ def _run_file(head: bytes) -> int:
     return 3 if head[512:520] == _HDF5 else 0
 
 
+def _sure(grows: int, records: int) -> int:
+    """Say how sure one is by how often the times of some records grow."""
+    if records < 2:
+        return 1
+    return 2 if grows >= 0.9 * (records - 1) else 0
+
+
 def _hexadecimal(digits: int) -> Callable[[bytes], int]:
     line = re.compile(rb"\s*(?:[0-9a-fA-F]{%d}\r?\n){2}" % digits)
     return lambda head: 2 if line.match(head) else 0
@@ -83,17 +90,17 @@ def _text(head: bytes) -> int:
 
 
 def _qcrypto(head: bytes, *, high_first: bool = False) -> int:
-    """Look whether words are times that grow, in bits that leave 9 to 5 empty."""
-    times, odd = [], 0
+    """Look whether words are times that grow, within a minute, and leave bits 9 to 5 empty."""
+    times, flags = [], []
     for at in range(0, min(len(head), 512) // 8 * 8, 8):
         word = head[at : at + 8]
         number = int.from_bytes(word[4:] + word[:4] if high_first else word, "little")
         times.append(number >> 10)
-        odd += not 0 < number & 0x3FF < 32
-    if len(times) < 2 or odd:
+        flags.append(number & 0x3FF)
+    if not flags or max(flags) > 31 or flags.count(0) > len(flags) / 2:
         return 0
-    grows = sum(0 <= b - a < 1 << 48 for a, b in pairwise(times))
-    return 2 if grows >= 0.9 * (len(times) - 1) else 0
+    grows = sum(0 <= b - a < 1 << 44 for a, b in pairwise(times))
+    return _sure(grows, len(times))
 
 
 def _high_first(head: bytes) -> int:
@@ -103,13 +110,12 @@ def _high_first(head: bytes) -> int:
 def _qutag(head: bytes) -> int:
     """Look whether records of ten bytes behind a header have small channels and growing times."""
     records = [head[at : at + 10] for at in range(40, min(len(head), 680) - 9, 10)]
-    if len(records) < 2:
-        return 0
     times = [int.from_bytes(record[:8], "little") for record in records]
     channels = [int.from_bytes(record[8:], "little") for record in records]
+    if max(channels, default=256) > 255 or not max(times):
+        return 0
     grows = sum(0 <= b - a < 1 << 50 for a, b in pairwise(times))
-    fits = max(channels) < 256 and max(times) > 0
-    return 2 if fits and grows >= 0.9 * (len(times) - 1) else 0
+    return _sure(grows, len(times))
 
 
 def _tdc1(head: bytes) -> int:
@@ -117,17 +123,31 @@ def _tdc1(head: bytes) -> int:
     words = [
         int.from_bytes(head[at : at + 4], "little") for at in range(0, min(len(head), 512) - 3, 4)
     ]
-    if len(words) < 4 or any(not 0 < word & 31 <= 16 for word in words):
+    if not words or any(not 0 < word & 31 <= 16 for word in words):
         return 0
-    times = [word >> 5 for word in words]
-    falls = sum(b < a for a, b in pairwise(times))
-    return 1 if falls <= 0.1 * len(times) else 0
+    falls = sum(b >> 5 < a >> 5 and not b & 16 for a, b in pairwise(words))
+    return 1 if falls <= 0.1 * len(words) else 0
+
+
+def _ptu(head: bytes) -> int:
+    return 3 if head.startswith(b"PQTTTR") else 0
+
+
+def _legacy_picoquant(head: bytes) -> int:
+    return 3 if head.startswith((b"PicoHarp 300\0", b"HydraHarp\0")) else 0
 
 
 _SIMPLE = "qlab.tags.decoded"
 #: By short name; of those equally sure about a file the first counts.
 FORMATS: dict[str, Format] = {
     "run": Format("run file of qlab", (".h5",), _run_file, "qlab.tags.runs:open_run", "tagger"),
+    "ptu": Format("PicoQuant, PTU", (".ptu",), _ptu, "qlab.tags.picoquant:open_ptu"),
+    "picoquant-legacy": Format(
+        "PicoQuant, PT2, PT3, HT2 or HT3",
+        (".pt2", ".pt3", ".ht2", ".ht3"),
+        _legacy_picoquant,
+        "qlab.tags.picoquant:open_legacy",
+    ),
     "qcrypto-a1": Format(
         "S-Fifteen or qcrypto, 64-bit words", (".a1", ".dat"), _qcrypto, f"{_SIMPLE}:open_a1"
     ),
