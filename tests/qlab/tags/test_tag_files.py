@@ -19,6 +19,7 @@ from qlab.errors import QlabError, UsageError
 from qlab.runfile.errors import RunFileError
 from qlab.tags import source
 from qlab.tags.content import content_of
+from qlab.tags.formats import FORMATS
 from qlab.tags.opening import open_tags, sorted_chunks
 from qlab.tags.source import DamagedTagsError
 from qlab.tags.writing import WRITERS, write_tags
@@ -57,7 +58,7 @@ def as_tdc1(tags):
     return words.tobytes()
 
 
-FORMS = {
+BYTES_OF = {
     "qcrypto-a1": encode_a1,
     "qcrypto-a1-legacy": lambda tags: np.frombuffer(encode_a1(tags), "<u4")
     .reshape(-1, 2)[:, ::-1].tobytes(),
@@ -79,20 +80,36 @@ FORMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", BYTES_OF)
 @pytest.mark.parametrize("ending", [".bin", ".dat", ".txt", ".ptu", ".csv"])
 def test_a_file_is_recognised_by_its_content_whatever_its_ending(tmp_path, name, ending):
     step = 200 if name == "tdc1" else 50_000_000
     tags = some_tags(600)
     tags = Tags(tags.ticks * step // 50_000_000 + 20 * np.arange(600), tags.channels)
     path = tmp_path / f"file{ending}"
-    path.write_bytes(FORMS[name](tags))
+    path.write_bytes(BYTES_OF[name](tags))
     opened, found = read(path)
     assert opened.format == name
     assert same(found, tags)
     packed = tmp_path / f"packed{ending}.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert same(read(packed)[1], tags)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("qcrypto-a1", encode_a1(some_tags(1))),
+        ("qcrypto-a1", b"".join((t << 20 | t % 3).to_bytes(8, "little") for t in range(1, 9))),
+        ("qutag", as_qutag(some_tags(1))),
+        ("tdc1", b"".join((1980 << 5 | 16).to_bytes(4, "little") for _ in range(6))),
+    ],
+)
+def test_short_and_quiet_files_are_recognised(tmp_path, name, data):
+    path = tmp_path / f"file{FORMATS[name].endings[0]}"
+    path.write_bytes(data)
+    with open_tags(path) as opened:
+        assert (opened.format, opened.notes) == (name, [])
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -214,7 +231,7 @@ def test_what_is_not_there_is_refused(tmp_path):
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.binary(max_size=700), name=st.sampled_from([None, *FORMS]))
+@given(data=st.binary(max_size=700), name=st.sampled_from([None, *BYTES_OF]))
 def test_garbage_is_refused_or_read_and_nothing_else(tmp_path, data, name):
     path = tmp_path / "garbage"
     path.write_bytes(data)
