@@ -1,9 +1,10 @@
 """Binary time stamps of one input of an ID Quantique ID900, as its data link saves them.
 
 Each is 64 bits, little-endian, in picoseconds; with a reference index, a second number of
-64 bits follows each (ID Quantique's examples of the data link: ``start-save --format bin``,
-``--with-ref-index``). A time then counts from its reference, whose times the file does not
-tell. There is no header, and the input's number is not in the file.
+64 bits follows each (Time Controller Series User Manual, section 6, table 10; the data link's
+``start-save --format bin``). A time then counts from its reference, whose times the file does
+not tell, so that such files are not read. There is no header, and the input's number is not in
+the file.
 """
 
 from __future__ import annotations

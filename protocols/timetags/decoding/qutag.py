@@ -1,7 +1,10 @@
 """Binary files of the qutools quTAG: a header of 40 bytes, then records of ten.
 
 A record is a time in picoseconds (64 bits, little-endian) and a channel (16 bits,
-little-endian).
+little-endian). The header is for qutools' own programs, others pass over it. Channels are
+given as the file has them, where 0 is the start input; 100 to 103 and 200 to 203 are edges of
+the marker inputs, 104 a tick each millisecond (quTAG control library, ``tdcbase.h`` 1.15,
+``TDC_writeTimestamps`` and ``TDC_enableMarkers``).
 """
 
 from __future__ import annotations
