@@ -137,6 +137,14 @@ def _legacy_picoquant(head: bytes) -> int:
     return 3 if head.startswith((b"PicoHarp 300\0", b"HydraHarp\0")) else 0
 
 
+def _becker_hickl(head: bytes) -> int:
+    """Look at the first word only: a clock of 1 ns to 10 us, up to four bits of routing."""
+    word = int.from_bytes(head[:4], "little")
+    clock, flags = word & 0xFFFFFF, word >> 24
+    fits = 10 <= clock <= 100_000 and flags & 0x85 == 0x80 and flags >> 3 & 15 <= 4
+    return 1 if fits and len(head) >= 4 else 0
+
+
 _SIMPLE = "qlab.tags.decoded"
 #: By short name; of those equally sure about a file the first counts.
 FORMATS: dict[str, Format] = {
@@ -163,6 +171,13 @@ FORMATS: dict[str, Format] = {
     "qutag": Format("qutools quTAG, binary", (".bin",), _qutag, f"{_SIMPLE}:open_qutag"),
     "tdc1": Format("S-Fifteen TDC1, words", (".tdc1", ".bin"), _tdc1, f"{_SIMPLE}:open_tdc1"),
     "tdc1-text": Format("S-Fifteen TDC1, text", (".txt",), _levels, f"{_SIMPLE}:open_tdc1_text"),
+    "becker-hickl": Format(
+        "Becker & Hickl SPC-130 to 160 and 830, FIFO",
+        (".spc",),
+        _becker_hickl,
+        "qlab.tags.becker_hickl:open_spc",
+        "range of the TAC in ns",
+    ),
     "id900": Format(
         "ID Quantique ID900, binary, one input", (".bin",), _never, f"{_SIMPLE}:open_id900", "input"
     ),
