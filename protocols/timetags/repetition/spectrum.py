@@ -148,8 +148,8 @@ def _search(ticks: npt.NDArray[np.int64], period: float, reach: float) -> Line:
     shift = (int(np.argmax(near)) - edge) / (points * width)
     shift, phase, exact = _climb(time, period, shift)
     trials = _TRIES * near.size
-    if exact < _CONFIRMED * float(near.max()):  # an alias of a rate far away
-        exact = 0.0
+    if exact < _CONFIRMED * float(near.max()) or abs(shift) * period > 2.0 * reach:
+        exact, shift = 0.0, 0.0  # an alias of a rate far away
     phase = (phase - float(time[time.size // 2]) * (1.0 / period - shift)) % 1.0
     chance = min(1.0, trials * math.exp(-min(exact, 700.0)))
     return Line(shift * period / (1.0 - shift * period), phase, ticks.size, exact, chance)
