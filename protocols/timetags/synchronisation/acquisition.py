@@ -42,6 +42,8 @@ class Bounds:
         To both sides of each, in ticks.
     rate : float
         Largest frequency difference, to both sides.
+    resolution : float
+        Of the tags, in ticks; coincidence windows are no narrower.
     effort_s : float
         Searches that would take longer than this on one core are not begun.
     """
@@ -49,7 +51,8 @@ class Bounds:
     centres: tuple[int, ...]
     reach: int
     rate: float
-    effort_s: float = 300.0
+    resolution: float = 1.0
+    effort_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def _attempt(
     # the most striking first; of equals the one with the smaller lag
     order = np.argsort(chances, kind="stable")[:CANDIDATES]
     space = (2.0 * bounds.reach * len(bounds.centres), 2.0 * bounds.rate)
-    finest = max(_FINEST_S / tick_s, 1.0)
+    finest = max(_FINEST_S / tick_s, bounds.resolution)
     end = begin + int(plan.length)
     sights: list[Sight] = []
     for which in order.tolist():

@@ -181,8 +181,8 @@ def _brightest(
             place = np.int64(np.floor((distances[i] - turn * times[i] + reach) / half))
             if 0 <= place < bins:
                 counts[place] += 1
-        for place in range(bins - 1):
-            both = int(counts[place] + counts[place + 1])
+        for low in range(bins - 1):
+            both = int(counts[low] + counts[low + 1])
             if both > best:
-                best, best_turn, best_place = both, which, place
+                best, best_turn, best_place = both, which, low
     return best, best_turn, best_place
