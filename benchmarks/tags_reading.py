@@ -144,25 +144,27 @@ def reading(folder: Path) -> list[Row]:
         found.append(
             Row(f"tags read: {name}", count / took_s / 1e6, "Mtags/s", ratio, against, wanted)
         )
-    return [*found, *recorded(folder, tags), *sorting(folder / "a.a1", tags)]
+    return [*found, *written(folder, tags), *sorting(folder / "a.a1", tags)]
 
 
-def recorded(folder: Path, tags: Tags) -> list[Row]:
-    """Write a run file and read it."""
-    path = folder / "a.h5"
+def written(folder: Path, tags: Tags) -> list[Row]:
+    """Write each format, and read the run file."""
     pieces = [Tags(tags.ticks[a : a + PIECE], tags.channels[a : a + PIECE]) for a in
               range(0, len(tags), PIECE)]  # fmt: skip
-    start = time.perf_counter()
-    write_tags(pieces, TICK_S, path, "run")
-    wrote_s = time.perf_counter() - start
-    took_s = best_s(lambda: read(path))
-    bytes_each = path.stat().st_size / len(tags)
-    return [
-        Row("tags read: run file", len(tags) / took_s / 1e6, "Mtags/s", bytes_each / 8,
-            f"{bytes_each:.3g} bytes a tag; 8 of qcrypto", TARGET),
-        Row("tags written: run file", len(tags) / wrote_s / 1e6, "Mtags/s", took_s / wrote_s,
-            "reading it"),
-    ]  # fmt: skip
+    found = []
+    for name in ("run", "qcrypto-a1", "csv"):
+        path = folder / f"written.{name}"
+        start = time.perf_counter()
+        write_tags(pieces, TICK_S, path, name)
+        wrote_s = time.perf_counter() - start
+        took_s = best_s(partial(read, path))
+        bytes_each = path.stat().st_size / len(tags)
+        speed, back = len(tags) / wrote_s / 1e6, len(tags) / took_s / 1e6
+        if name == "run":
+            size = f"{bytes_each:.3g} bytes a tag; 8 of qcrypto"
+            found.append(Row("tags read: run file", back, "Mtags/s", bytes_each / 8, size, TARGET))
+        found.append(Row(f"tags written: {name}", speed, "Mtags/s", speed / back, "reading it"))
+    return found
 
 
 def sorting(path: Path, tags: Tags) -> list[Row]:

@@ -319,6 +319,16 @@ def test_texts_of_all_kinds(data, tick_s, events):
         assert decoded(TextDecoder(layout), data, [cut]) == events
 
 
+@settings(deadline=None)
+@given(
+    events=st.lists(
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**31), 2**31 - 1)), max_size=20
+    )
+)
+def test_lines_are_written_as_python_writes_numbers(events):
+    assert encode_text(tags_of(events)).decode() == "".join(f"{t},{c}\n" for t, c in events)
+
+
 def test_columns_and_ticks_may_be_said():
     layout = text_layout(b"5 7 1\n6 8 2\n", "ns", "ps", (1, 2))
     assert decoded(TextDecoder(layout), b"5 7 1\n6 8.125 2\n") == [(7000, 1), (8125, 2)]
