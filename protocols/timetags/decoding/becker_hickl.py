@@ -31,7 +31,7 @@ __all__ = ["HEADER_BYTES", "SpcDecoder"]
 HEADER_BYTES = 4
 
 _CLOCK_UNIT_S = Fraction(1, 10**10)
-_RAW, _VALID = 1 << 26, 1 << 31
+_DPC, _RAW, _VALID = 1 << 24, 1 << 26, 1 << 31
 _LATEST = 1 << 62
 
 
@@ -109,6 +109,8 @@ class SpcDecoder(RecordDecoder):
         clock_s = (word & 0xFFFFFF) * _CLOCK_UNIT_S
         if not word & _VALID or not clock_s:
             raise FormatError("its first word is no macro-time clock")
+        if word & _DPC:
+            raise FormatError("it is of a DPC-230, whose words are others")
         if word & _RAW:
             raise FormatError("it has the hardware's words as they are, for diagnosis only")
         if tac_range_s is None:

@@ -93,6 +93,7 @@ def test_times_beyond_64_bits_are_refused():
         (b"\x7b\0\0\0", "clock"),
         (b"\0\0\0\x80", "clock"),
         (b"\x7b\0\0\x84", "diagnosis"),
+        (b"\x7b\0\0\xc1", "DPC-230"),
     ],
 )
 def test_first_words_that_are_none(header, named):
