@@ -22,7 +22,7 @@ def run_progress() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield _Lines(shown)
         return
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -31,14 +31,22 @@ def run_progress() -> Iterator[Progress]:
         TimeElapsedColumn,
     )
     from rich.progress import Progress as Bars
+    from rich.text import Text
 
-    with Bars(
+    class BarsWithNote(Bars):
+        """Bars, and below them the latest note in all its width."""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            if self.tasks and (note := str(self.tasks[-1].fields["note"])):
+                yield Text(note)
+
+    with BarsWithNote(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
         console=Console(file=shown),  # type: ignore[arg-type]  # writes, flushes, and passes the rest on,
     ) as bars:
         yield _Bars(bars)

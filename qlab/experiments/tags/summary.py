@@ -24,5 +24,13 @@ def summary(results: Mapping[str, Any]) -> str:
         chance = f", {each['accidentals']:,.1f} by chance"
         text = f"{each['count']:,} within {each['window_ps']:g} ps{chance}"
         rows.append((f"lines {start} and {stop}", text))
+    sync = results.get("sync")
+    if sync is not None:
+        rows.append(("offset", f"{sync['offset_ps']:,.1f} +- {sync['offset_std_ps']:.1f} ps"))
+        rate = f"{sync['frequency_ratio_minus_1']:.6e} +- {sync['frequency_std']:.1e}"
+        rows.append(("frequency ratio - 1", rate))
+        rows.append(("pairs", f"{sync['pairs']:,}, jitter {sync['residual_rms_ps']:,.0f} ps"))
+    elif len(results["taggers"]) == 2:
+        rows.append(("common time", "not found"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

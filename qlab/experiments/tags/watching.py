@@ -9,6 +9,7 @@ from typing import Any
 from drivers.roles import StampBlock
 from protocols.timetags.correlation.bins import Bins
 from qlab.experiments.tags.coincidences import Coincidences
+from qlab.experiments.tags.common import LiveSync
 from qlab.experiments.tags.counting import LineCounts
 from qlab.experiments.tags.options import TagsOptions
 
@@ -42,6 +43,7 @@ class Watch:
         self._coincidences = [
             Coincidences((start, stop), bins, int(window)) for start, stop in options.coincidences
         ]
+        self._sync = LiveSync(options, [tick for _, tick in taggers]) if len(taggers) == 2 else None
 
     def add(self, place: int, now_ns: int, block: StampBlock) -> None:
         """Take in what a tagger has told by `now_ns`."""
@@ -50,15 +52,21 @@ class Watch:
         if place == 0:
             for each in self._coincidences:
                 each.add(block.ticks, block.channels)
+        if self._sync is not None:
+            self._sync.add(place, block.ticks, block.channels)
 
     def note(self) -> str:
         """Return a line for a person who waits."""
         parts = []
+        if self._sync is not None:
+            self._sync.work()
         for name, counts in zip(self._names, self._counts, strict=True):
-            rates = "  ".join(f"{line}: {rate:,.0f}/s" for line, rate in counts.rates_hz().items())
+            rates = " ".join(f"{line}: {rate:,.0f}/s" for line, rate in counts.rates_hz().items())
             parts.append(f"{name} {rates or 'silent'}")
         parts += [each.note(self._tick_s) for each in self._coincidences]
-        return "; ".join(parts)
+        if self._sync is not None:
+            parts.append(self._sync.note())
+        return "\n".join(parts)
 
     def found(self, duration_s: float) -> dict[str, Any]:
         """Return everything that is known, ready for JSON."""
@@ -68,4 +76,5 @@ class Watch:
                 for name, counts in zip(self._names, self._counts, strict=True)
             },
             "coincidences": [each.found(self._tick_s) for each in self._coincidences],
+            "sync": None if self._sync is None else self._sync.found(),
         }

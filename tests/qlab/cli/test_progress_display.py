@@ -1,5 +1,6 @@
 """The display of progress: whatever becomes of the terminal, the run goes on."""
 
+import io
 import sys
 
 import pytest
@@ -40,6 +41,19 @@ def test_a_terminal_that_is_gone_ends_no_run(monkeypatch, terminal):
             progress.step("note")
         progress.phase("distillation")
     assert gone.tried
+
+
+def test_a_note_has_the_whole_width_below_the_bar(monkeypatch):
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    note = "a 11,141/s 11,108/s  b 12,454/s 12,545/s  sync +47.994717900 ms -4.9989e-06"
+    with run_progress() as progress:
+        progress.phase("seconds of tags", 2)
+        progress.step(note)
+    assert note in screen.getvalue()
 
 
 def test_a_stream_that_was_never_open(monkeypatch):

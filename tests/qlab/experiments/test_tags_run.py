@@ -17,6 +17,7 @@ from qlab.runfile.reader import RunFile
 from qlab.runfile.schema import RunStatus
 from qlab.runner import run_experiment
 from qlab.station import load_station, parse_station
+from qlab.tags.syncing import synchronise_files
 
 TEXT = load_station(packaged="pairs").text()
 
@@ -78,6 +79,9 @@ def test_rates_are_shown_on_the_way(recorded):
     assert len(notes) >= 2
     line = results["taggers"]["tagger_b"]["lines"]["1"]
     assert line["rate_hz"] == pytest.approx(line["count"] / 2.5)
+    assert [note.split()[0] for note in notes[-1].split("\n")] == [
+        "tagger_a", "tagger_b", "1&2:", "sync:"
+    ]  # fmt: skip
     shown = float(notes[-1].split("tagger_b 1: ")[1].split("/s")[0].replace(",", ""))
     assert shown == pytest.approx(line["rate_hz"], rel=0.1)
 
@@ -167,3 +171,37 @@ def test_coincidences_are_those_of_the_tags(recorded):
     expected = (lines == 1).sum() * (lines == 2).sum() * 5 / ticks[-1]
     assert found["accidentals"] == pytest.approx(expected, rel=0.1)
     assert "1&2: " in notes[-1]
+
+
+def test_two_taggers_common_time_is_found_on_the_way_and_is_true(tmp_path):
+    """Their starts, the light's delays and their clocks' frequencies are those of the bench.
+
+    Within five standard deviations of a normal number: a false alarm in a million.
+    """
+    path, progress = tmp_path / "run.h5", Noting()
+    file = station(("max_ppm = 20.0\n", "max_ppm = 20.0\nsync_every_s = 1.0\n"))
+    outcome = run(path, file, duration_s=4.0, progress=progress)
+    sync = outcome.results["sync"]
+    assert progress.notes[0].endswith("sync: searching")
+    assert "sync +" in progress.notes[-1]
+    assert sync["false_alarm_probability"] < 1e-12
+    assert sync["frequency_ratio_minus_1"] == pytest.approx(
+        -5e-6, abs=5 * sync["frequency_std"] + 3e-9
+    )
+    assert sync["residual_rms_ps"] == pytest.approx(
+        np.hypot(2000 / 6**0.5, 350 / 2.355 * 2**0.5), rel=0.05
+    )
+    assert sync["pairs"] == pytest.approx(2000 * 4, rel=0.06)
+    offline, _ = synchronise_files(
+        tmp_path / "run.h5:tagger_a", tmp_path / "run.h5:tagger_b", None, None, 0.5, 2e-5
+    )
+    assert sync["offset_ps"] == pytest.approx(
+        float(offline.offset_s * 10**12), abs=5 * sync["offset_std_ps"]
+    )
+    assert replay_run(path).matched
+
+
+def test_taggers_without_light_in_common_have_no_common_time(tmp_path):
+    file = station(("pair_rate_hz = 200000.0", "pair_rate_hz = 0.0"))
+    outcome = run(tmp_path / "run.h5", file, duration_s=1.5, sync_every_s=0.5)
+    assert outcome.results["sync"] is None
