@@ -137,7 +137,8 @@ class TimeTagger(Protocol):
         """Yield what has been stamped since `start` until its time is over.
 
         Blocks may be empty: one comes every tenth of a second at least, so that whoever
-        listens to several taggers can turn to the others. Closed before that, it stops the acquisition.
+        listens to several taggers can turn to the others. Closed before the time is over,
+        it stops the acquisition.
         """
 
     def abort(self) -> None:
