@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["examine", "main"]
+from qlab.confined import limit_resources
 
-_MEMORY_BYTES = 4 << 30
+__all__ = ["examine", "main"]
 
 
 def examine(path: Path, role: str, step: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -58,28 +58,12 @@ def _touch_the_rest(file: Any) -> None:
     file.visititems(visit)
 
 
-def _limit(seconds: int) -> None:
-    try:
-        import resource
-    except ImportError:
-        return  # Windows: the parent's time limit alone
-    for what, limit in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, _MEMORY_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        try:
-            resource.setrlimit(what, (limit, resource.getrlimit(what)[1]))
-        except (ValueError, OSError):
-            continue  # macOS knows the limit on address space but does not take it
-
-
 def main() -> None:
     """Examine the file named on the command line within the limits."""
     role, path, seconds, stall = sys.argv[1:5]
     import h5py  # noqa: F401 - a slow start is no stall
 
-    _limit(int(seconds))
+    limit_resources(int(seconds))
 
     def step() -> None:
         # The alarm ends the process where it stands, also in the middle of HDF5.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from qlab.confined import confined_command, confined_environment
 
 from . import errors
 from .opening import damaged
@@ -91,20 +91,15 @@ def examine_in_child(path: Path, role: str, *, seconds: int | None = None) -> di
     """
     path = Path(path).absolute()
     limit = seconds or _SECONDS + path.stat().st_size // _BYTES_PER_SECOND
-    # -P and the caller's own path: nothing in the working directory can slip in.
-    command = [sys.executable, "-P", "-m", "qlab.runfile.child", role, str(path), str(limit)]
-    command.append(str(_STALL_SECONDS))
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-        "OPENBLAS_NUM_THREADS": "1",
-    }
+    stall = str(_STALL_SECONDS)
+    command = confined_command("qlab.runfile.child", role, str(path), str(limit), stall)
     try:
         run = subprocess.run(  # noqa: S603 - this interpreter, our module; the path is an argument
             command,
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=limit,
-            env=environment,
+            env=confined_environment(),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
