@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Pairs within so many standard deviations are coincidences.
 _WITHIN = 3.0
+#: Between readings further apart than this the track has nodes of its own.
+_GAP_S, _MOST_BETWEEN = 0.5, 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +84,14 @@ def settle(line: Line, readings: Sequence[Reading], first: int, tick_s: float) -
     if not readings:
         raise ParameterError("without readings nothing is known of the clocks")
     start = (first - line.middle) * tick_s
-    times = np.array([start] + [reading.seconds for reading in readings])
-    phases = np.array([0.0] + [reading.phase for reading in readings])
-    variances = np.array([math.inf] + [reading.variance for reading in readings])
+    read = np.array([reading.seconds for reading in readings])
+    between = _between(np.append(start, read))
+    times = np.concatenate([[start], between, read])
+    nothing = np.full(between.size + 1, math.inf)
+    phases = np.concatenate([np.zeros(nothing.size), [r.phase for r in readings]])
+    variances = np.concatenate([nothing, [r.variance for r in readings]])
+    order = np.argsort(times, kind="stable")
+    times, phases, variances = times[order], phases[order], variances[order]
     course = smooth(times, phases, variances)
     # Readings that scatter more than their statistics make everything less certain.
     wider = math.sqrt(max(1.0, course.misfit))
@@ -121,3 +128,14 @@ def settle(line: Line, readings: Sequence[Reading], first: int, tick_s: float) -
         stds=stds,
         readings=len(readings),
     )
+
+
+def _between(seconds: Floats) -> Floats:
+    """Return instants in the gaps between others."""
+    gaps = np.diff(seconds)
+    step = max(_GAP_S, float(gaps.sum()) / _MOST_BETWEEN)
+    filled = [
+        np.linspace(seconds[k], seconds[k + 1], int(gaps[k] / step) + 2)[1:-1]
+        for k in np.flatnonzero(gaps > step).tolist()
+    ]
+    return np.concatenate([np.empty(0), *filled])

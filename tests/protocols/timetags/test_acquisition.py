@@ -93,3 +93,62 @@ def test_threads_change_nothing():
     one, two = (acquire(a, b, 1 / SECOND, EVERYTHING, workers=n) for n in (1, 2))
     assert one is not None
     assert one == two
+
+
+def unrelated(seed):
+    draws = np.random.default_rng([99, seed])
+    half = SECOND // 2
+    return np.sort(draws.integers(0, half, 500)), np.sort(draws.integers(0, half, 700))
+
+
+def test_streams_with_nothing_in_common_give_nothing():
+    """Three searches: a false alarm in any has a probability of 3e-6 at most."""
+    for seed in range(3):
+        assert acquire(*unrelated(seed), 1 / SECOND, Bounds((0,), SECOND // 50, 200e-6)) is None
+
+
+@pytest.mark.slow
+def test_a_thousand_unrelated_streams_give_nothing():
+    """A false alarm in any has a probability of 1e-3 at most."""
+    for seed in range(1000):
+        assert acquire(*unrelated(seed), 1 / SECOND, Bounds((0,), SECOND // 50, 200e-6)) is None
+
+
+def test_afterpulses_and_flicker_give_nothing():
+    draws = np.random.default_rng(3)
+
+    def bunched(n):
+        times = draws.random(n) * SECOND / 2
+        times = times[draws.random(n) < 0.5 * (1 + np.sin(times * (2 * np.pi * 100 / SECOND)))]
+        echo = times[draws.random(times.size) < 0.15]
+        late = SECOND * (50e-9 + draws.exponential(200e-9, echo.size))
+        return np.sort(np.append(times, echo + late).astype(np.int64))
+
+    assert (
+        acquire(bunched(2000), bunched(3000), 1 / SECOND, Bounds((0,), SECOND // 50, 2e-4)) is None
+    )
+
+
+def test_pulses_without_pairs_are_noticed_as_ambiguous():
+    draws = np.random.default_rng(6)
+    period = SECOND // 10_000
+    a, b = (np.sort(draws.choice(20_000, n, replace=False)) * period for n in (4000, 5000))
+    b = b + np.rint(b * 7e-6).astype(np.int64)
+    found = acquire(a, b, 1 / SECOND, Bounds((0,), SECOND // 50, 2e-4))
+    assert found is not None
+    assert len(found.rivals) > 1
+
+
+def test_identical_streams_lie_on_each_other():
+    a, _ = unrelated(1)
+    found = acquire(a, a, 1 / SECOND, Bounds((0,), SECOND // 50, 2e-4))
+    assert found is not None
+    assert found.rivals == ()
+    assert abs(found.sight.line.at(int(a[0])).lag) <= found.sight.width
+
+
+def test_nothing_is_found_in_nothing():
+    none = np.empty(0, np.int64)
+    a, _ = unrelated(1)
+    for pair in ((none, a), (a, none), (a[:1], a), (a, a + 10 * SECOND)):
+        assert acquire(*pair, 1 / SECOND, Bounds((0,), SECOND // 50, 2e-4)) is None
