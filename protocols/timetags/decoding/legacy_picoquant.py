@@ -2,8 +2,9 @@
 
 A text of 328 bytes, which names the instrument and the version of the format, is followed by
 a block of settings, blocks of the hardware and of the measurement, and a block that imaging
-may leave before the records (PicoQuant, published examples of reading, ``PT3``, ``HT3``). The
-records are those of PTU files.
+may leave before the records (PicoQuant, published examples of reading). The records are
+those of PTU files; in T2 a PicoHarp counts 4 ps, a HydraHarp half a picosecond in version 1.0
+and 1 ps in 2.0 (found so in files of the three, as libpicoquant reads them).
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from protocols.timetags.decoding.picoquant_header import (
 
 __all__ = ["read_legacy_header"]
 
-_TEXT_BYTES = 328
 _MOST_IMAGE_WORDS = 1 << 24
 _MOST_INPUTS = 64
 
@@ -44,7 +44,12 @@ _VERSIONS = {
     ("HydraHarp", "2.0", 2): Layout.COUNTED_T2,
     ("HydraHarp", "2.0", 3): Layout.COUNTED_T3,
 }
-_T2_TICK_S = {"PicoHarp 300": Fraction(4, 10**12), "HydraHarp": Fraction(1, 10**12)}
+# In T2 the resolution of the header is that of another mode.
+_T2_S = {
+    Layout.PICOHARP_T2: Fraction(4, 10**12),
+    Layout.HYDRAHARP1_T2: Fraction(1, 2 * 10**12),
+    Layout.COUNTED_T2: Fraction(1, 10**12),
+}
 
 
 def read_legacy_header(data: bytes) -> Recording | None:
@@ -66,7 +71,7 @@ def read_legacy_header(data: bytes) -> Recording | None:
         It is no such header, or damaged.
     """
     instrument, version = (_text(data[:16]), _text(data[16:22]))
-    if instrument not in _T2_TICK_S:
+    if instrument not in ("PicoHarp 300", "HydraHarp"):
         raise FormatError("it does not begin with the name of an instrument that is known")
     picoharp = instrument == "PicoHarp 300"
     if len(data) < (_PICO_BYTES if picoharp else _HYDRA_HARDWARE_BYTES):
@@ -98,7 +103,7 @@ def read_legacy_header(data: bytes) -> Recording | None:
         raise FormatError(f"its header counts {records} records behind {image} words of an image")
     start += 4 * image
     if not layout.is_t3:
-        return Recording(layout, _T2_TICK_S[instrument], Fraction(0), start, records)
+        return Recording(layout, _T2_S[layout], Fraction(0), start, records)
     if rate <= 0:
         raise FormatError(f"its rate of synchronisation is {rate} Hz")
     return Recording(layout, nominal_s(unit_s), period_s(1 / rate, rate), start, records)

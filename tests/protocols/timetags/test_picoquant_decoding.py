@@ -365,19 +365,18 @@ def legacy_file(instrument, version, mode, records=(), count=None, rate=39_999_9
 
 
 @pytest.mark.parametrize(
-    ("instrument", "version", "mode", "layout"),
+    ("instrument", "version", "mode", "layout", "tick"),
     [
-        ("PicoHarp 300", "2.0", 2, Layout.PICOHARP_T2),
-        ("PicoHarp 300", "2.0", 3, Layout.PICOHARP_T3),
-        ("HydraHarp", "1.0", 2, Layout.HYDRAHARP1_T2),
-        ("HydraHarp", "1.0", 3, Layout.HYDRAHARP1_T3),
-        ("HydraHarp", "2.0", 2, Layout.COUNTED_T2),
-        ("HydraHarp", "2.0", 3, Layout.COUNTED_T3),
+        ("PicoHarp 300", "2.0", 2, Layout.PICOHARP_T2, 4 * PS),
+        ("PicoHarp 300", "2.0", 3, Layout.PICOHARP_T3, 32 * PS),
+        ("HydraHarp", "1.0", 2, Layout.HYDRAHARP1_T2, PS / 2),
+        ("HydraHarp", "1.0", 3, Layout.HYDRAHARP1_T3, 32 * PS),
+        ("HydraHarp", "2.0", 2, Layout.COUNTED_T2, PS),
+        ("HydraHarp", "2.0", 3, Layout.COUNTED_T3, 32 * PS),
     ],
 )
-def test_older_headers(instrument, version, mode, layout):
+def test_older_headers(instrument, version, mode, layout, tick):
     file = legacy_file(instrument, version, mode, [1, 2, 3])
-    tick = 32 * PS if mode == 3 else 4 * PS if "Pico" in instrument else PS
     period = PERIOD_S if mode == 3 else Fraction(0)
     said = read_legacy_header(file)
     assert said == Recording(layout, tick, period, len(file) - 12, 3)
