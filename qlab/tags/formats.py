@@ -67,6 +67,10 @@ def _run_file(head: bytes) -> int:
     return 3 if head[512:520] == _HDF5 else 0
 
 
+def _photon_hdf5(head: bytes) -> int:
+    return 2 if head.startswith(_HDF5) else 0
+
+
 def _sure(grows: int, records: int) -> int:
     """Say how sure one is by how often the times of some records grow."""
     if records < 2:
@@ -180,6 +184,16 @@ FORMATS: dict[str, Format] = {
     ),
     "id900": Format(
         "ID Quantique ID900, binary, one input", (".bin",), _never, f"{_SIMPLE}:open_id900", "input"
+    ),
+    "photon-hdf5": Format(
+        "Photon-HDF5",
+        (".hdf5", ".h5"),
+        _photon_hdf5,
+        "qlab.tags.photon_hdf5:open_photon_hdf5",
+        "spot",
+    ),
+    "swabian": Format(
+        "Swabian, by their library", (".ttbin",), _never, "qlab.tags.swabian:open_swabian"
     ),
     "csv": Format(
         "text: time, channel", (".csv", ".txt", ".tsv"), _text, "qlab.tags.text:open_csv", "unit"

@@ -76,6 +76,9 @@ def _recognised(path: Path, head: bytes) -> tuple[str, TagSource]:
         for name, each in FORMATS.items()
         if (known := each.recognise(head))
     }
+    owners = [name for name, each in FORMATS.items() if ending.lower() in each.endings]
+    if not sure and len(owners) == 1:  # whose content nobody else can tell
+        return owners[0], FORMATS[owners[0]].open(path)
     if not sure:
         raise DamagedTagsError(
             f"{path}: of no format of time tags that is known",

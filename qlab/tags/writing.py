@@ -77,6 +77,9 @@ WRITERS: dict[str, Writer] = {
         "qlab.tags.writing:A1Writer",
         QCRYPTO_TICK_S,
     ),
+    "photon-hdf5": Writer(
+        "Photon-HDF5 0.5", (".hdf5",), "qlab.tags.photon_hdf5_writing:PhotonHdf5Writer"
+    ),
     "csv": Writer("text: ticks, channel", (".csv", ".txt"), "qlab.tags.writing:TextWriter"),
 }
 
