@@ -204,7 +204,7 @@ def test_tags_too_far_out_of_order_are_left_out_with_a_note(tmp_path):
      (gzip.compress(b"1,1\n" * 4000)[:-40], DamagedTagsError, "unpacked")],
 )  # fmt: skip
 def test_what_is_no_file_of_tags_is_refused(tmp_path, data, error, match):
-    path = tmp_path / "file.csv"
+    path = tmp_path / "file.bin"
     path.write_bytes(data)
     with pytest.raises(error, match=match):
         read(path)
