@@ -86,7 +86,7 @@ class Photons:
 
         Raises
         ------
-        ValueError, KeyError
+        ValueError
             They are not there, or not what the format means.
         """
         names = sorted(name for name in file if _GROUP.fullmatch(name))
@@ -182,7 +182,10 @@ def _own(file: Any, group: Any, name: str) -> Any:
     """Return a dataset that lies in this file, by filters that are here."""
     import h5py
 
-    node = group[name]
+    try:
+        node = group[name]
+    except KeyError:
+        raise ValueError(f"it has no {name}") from None
     if not isinstance(node, h5py.Dataset):
         raise ValueError(f"{name} is no dataset")
     if node.file.filename != file.filename or node.is_virtual or node.external:
