@@ -10,8 +10,8 @@ __all__ = ["count_all", "count_first", "count_folds", "split"]
 
 Ticks = npt.NDArray[np.int64]
 
-# A lag is compared by adding to its start. Where that leaves 64 bits nothing is counted, and
-# no place outside the histogram is ever written to.
+# A lag is compared by adding to its start. Where that leaves 64 bits nothing is counted. What
+# is not sorted after all is counted wrong, but no place outside the histogram is written to.
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -34,7 +34,9 @@ def count_all(
             j += 1
         k = j
         while k < n and stops[k] < end:
-            counts[np.uint64((stops[k] - start) * scale + shift) // np.uint64(divisor)] += 1
+            place = np.uint64((stops[k] - start) * scale + shift) // np.uint64(divisor)
+            if place < np.uint64(counts.size):
+                counts[place] += 1
             k += 1
 
 
@@ -51,7 +53,9 @@ def count_first(
         while j < n and stops[j] < start:
             j += 1
         if j < n and stops[j] < start + high:
-            counts[np.uint64((stops[j] - start) * scale + shift) // np.uint64(divisor)] += 1
+            place = np.uint64((stops[j] - start) * scale + shift) // np.uint64(divisor)
+            if place < np.uint64(counts.size):
+                counts[place] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -15,6 +15,7 @@ from protocols.timetags.correlation import pairs
 from protocols.timetags.correlation.bins import Bins
 from protocols.timetags.correlation.coincidences import Delays, FoldCounter
 from protocols.timetags.correlation.intervals import IntervalCounter
+from protocols.timetags.correlation.kernels import count_all, count_first
 from protocols.timetags.correlation.pairs import PairCounter
 from protocols.timetags.tags import Tags
 
@@ -215,3 +216,23 @@ def test_coincidences_with_delays(
 def test_folds_that_cannot_be(fold: list[int], window: int) -> None:
     with pytest.raises(ParameterError):
         FoldCounter(fold, window)
+
+
+@pytest.mark.parametrize("first_only", [False, True])
+def test_what_is_not_as_it_should_be_leaves_memory_alone(first_only: bool) -> None:
+    """Tags out of order, and first stops below the first bin, are within no bin.
+
+    With bins of one tick a place below the first one would be just before the histogram.
+    """
+    bins = Bins(Fraction(1), 5, 24)
+    around = np.zeros(1000, np.int64)
+    histogram = around[500 : 500 + len(bins)]
+    starts = np.array([100, 120], np.int64)
+    stops = np.array([110, 112, 113, 101, 102], np.int64)
+    if first_only:
+        count_first(starts, stops[3:], int(bins.edges[-1]), bins.arithmetic, histogram)
+    else:
+        low, high = int(bins.edges[0]), int(bins.edges[-1])
+        count_all(starts, stops, low, high, bins.arithmetic, histogram)
+    around[500 : 500 + len(bins)] = 0
+    assert not around.any()
