@@ -60,9 +60,10 @@ def _text(summary: Summary, found: Verification | None, tree: bool) -> str:
         ("run", f"{summary.run_id}, {summary.experiment}, started {started}"),
         ("status", f"{summary.status}: {summary.error}" if summary.error else summary.status),
         ("recorded", f"{summary.duration_s:.3f} s of run time in {summary.commits} commits"),
-        ("raw keys", "in the companion" if summary.operational else "in this file: simulated"),
-        ("key", _key(summary)),
     ]
+    if _makes_keys(summary.experiment):
+        place = "in the companion" if summary.operational else "in this file: simulated"
+        rows += [("raw keys", place), ("key", _key(summary))]
     if summary.companion != "none":
         rows.append(("companion", summary.companion))
     if found is not None:
@@ -99,6 +100,13 @@ def _mjd(start_utc: str) -> float | None:
         return mjd(tai_ns(round(datetime.fromisoformat(start_utc).timestamp() * 1e9)))
     except (ValueError, OverflowError, OSError, ParameterError):
         return None
+
+
+def _makes_keys(experiment: str) -> bool:
+    """Tell whether keys are an experiment's business; of one that is not known they may be."""
+    from qlab.experiments import EXPERIMENTS
+
+    return experiment not in EXPERIMENTS or EXPERIMENTS[experiment].keys
 
 
 def _key(summary: Summary) -> str:

@@ -17,11 +17,14 @@ class Entry:
         ``summary(results) -> str``: the results as text for a person.
     picture : str
         ``draw(run, results, figure)``: draws a recorded run.
+    keys : bool
+        Whether its runs make keys.
     """
 
     planner: str
     summary: str
     picture: str
+    keys: bool = False
 
 
 #: By name; a table of the same name in the station file sets an experiment up.
@@ -30,6 +33,7 @@ EXPERIMENTS = {
         "qlab.experiments.bb84.planning:planned_bb84",
         "qlab.experiments.bb84.summary:summary",
         "qlab.experiments.bb84.picture:draw",
+        keys=True,
     ),
     "clock": Entry(
         "qlab.experiments.clock.experiment:planned_clock",
