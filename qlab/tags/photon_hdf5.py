@@ -30,6 +30,7 @@ __all__ = ["PhotonHdf5Source", "open_photon_hdf5"]
 #: Reading that stands still for so long has come to its end.
 STALL_S = 30.0
 _MOST_TEXT = 1 << 20
+_PIPE_BYTES = 1 << 20  # where the system lets it be chosen: fewer turns from one to the other
 
 
 class PhotonHdf5Source:
@@ -64,6 +65,7 @@ class PhotonHdf5Source:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pipesize=_PIPE_BYTES,
         )
         try:
             letter, size = self._frame()
@@ -137,12 +139,8 @@ class PhotonHdf5Source:
             alarm.cancel()
 
     def _damaged(self, why: str) -> DamagedTagsError:
-        return DamagedTagsError(
-            f"{self.path}: {why}",
-            remedy="name a spot with --format photon-hdf5:GROUP"
-            if "choose one of" in why
-            else "take another copy, or unpack it",
-        )
+        remedy = "name a spot with --format photon-hdf5:N" if "choose one of" in why else ""
+        return DamagedTagsError(f"{self.path}: {why}", remedy=remedy)
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from typing import IO, Any
 
 import numpy as np
@@ -194,7 +196,8 @@ def _own(file: Any, group: Any, name: str) -> Any:
     for number in range(plan.get_nfilters()):
         code, _, _, text = plan.get_filter(number)
         if not h5py.h5z.filter_avail(code):
-            raise ValueError(f"{name} is packed by {text.decode(errors='replace')!r}, not here")
+            packer = text.decode(errors="replace")
+            raise ValueError(f"{name} is packed by {packer!r}: install hdf5plugin")
     return node
 
 
@@ -228,6 +231,8 @@ def main() -> None:
     path, group = sys.argv[1:3]
     import h5py
 
+    if find_spec("hdf5plugin") is not None:  # further ways of packing
+        import_module("hdf5plugin")
     limit_resources()
     out = sys.stdout.buffer
     try:

@@ -25,6 +25,8 @@ _TITLES = {
     "experiments.",
     "acquisition_duration": "Measurement duration in seconds.",
     "description": "A user-defined comment describing the data file.",
+    "format_name": "Name of the file format.",
+    "format_version": "Version for the Photon-HDF5 format.",
     "photon_data": "Group containing arrays of photon-data.",
     "photon_data/timestamps": "Array of photon timestamps. Units specified in timestamps_units "
     "(defined in timestamps_specs/).",
@@ -140,7 +142,7 @@ class PhotonHdf5Writer(TagWriter):
         for name, text in texts.items():
             self._file[name] = np.bytes_(text)
         self._file["user/qlab/tick_s"] = np.array(self._tick_s.as_integer_ratio(), np.int64)
-        for name in ("format_name", "format_version"):
-            self._file.attrs[name] = np.bytes_(_IDENTITY[name])
+        for name in ("format_name", "format_version"):  # by an attribute, and by a field since
+            self._file[name] = self._file.attrs[name] = np.bytes_(_IDENTITY[name])
         for name, title in _TITLES.items():
             self._file[name].attrs["TITLE"] = np.bytes_(title)

@@ -244,6 +244,14 @@ def great_chunk(file):
     group.create_dataset("timestamps", (1 << 26,), "i8", chunks=(1 << 26,), compression="gzip")
 
 
+def strangely_packed(file):
+    group = fill(file)
+    del group["timestamps"]
+    group.create_dataset(
+        "timestamps", (3,), "i8", chunks=(3,), compression=32001, allow_unknown_filter=True
+    )
+
+
 def without_unit(file):
     del fill(file)["timestamps_specs"]
 
@@ -256,6 +264,7 @@ FORGERIES = [
     (empty_claim, "claims"),
     (claim_without_chunks, "claims"),
     (great_chunk, "chunks of"),
+    (strangely_packed, "install hdf5plugin"),
     (without_unit, "it has no timestamps_specs/timestamps_unit"),
     (lambda file: fill(file, unit=float("nan")), "unit of time"),
     (lambda file: fill(file, unit=-1.0), "unit of time"),
