@@ -37,16 +37,15 @@ class Coincidences:
         self._pairs = PairCounter(bins)
         self._near = PairCounter(Bins(Fraction(2 * window + 1), 0, 0))
         self._singles = Singles(2)
-        self._since = 0
-        self._ticks: tuple[int, int] | None = None
+        self._since: int | None = None
 
     def add(self, ticks: NDArray[np.int64], lines: NDArray[np.uint8]) -> None:
-        """Count what the next tags of the tagger bring."""
+        """Count what the next tags of the tagger, in order, bring."""
         if not ticks.size:
             return
         starts, stops = (ticks[lines == line] for line in self._lines)
         end = int(ticks[-1])
-        begin = self._since or int(ticks[0])
+        begin = int(ticks[0]) if self._since is None else self._since
         self._pairs.push(starts, stops, end)
         self._near.push(starts, stops, end)
         self._singles.push([starts, stops], begin, end)
