@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -30,7 +31,10 @@ FRAME = struct.Struct("<cq")
 #: So many tags are sent at once.
 PIECE = 1 << 19
 
-_CHUNK_LIMIT = 1 << 28
+#: Bytes of a chunk at most; each column keeps one in mind, so that none is unpacked twice.
+_CHUNK_LIMIT = 1 << 25
+_SECONDS = 60
+_BYTES_PER_SECOND = 2 << 20  # far below what decompression takes
 _LATEST = 1 << 62
 _PS = Fraction(1, 10**12)
 _GROUP = re.compile(r"photon_data\d*")
@@ -233,10 +237,10 @@ def main() -> None:
 
     if find_spec("hdf5plugin") is not None:  # further ways of packing
         import_module("hdf5plugin")
-    limit_resources()
     out = sys.stdout.buffer
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        limit_resources(_SECONDS + Path(path).stat().st_size // _BYTES_PER_SECOND)
+        with h5py.File(path, "r", locking=False, rdcc_nbytes=_CHUNK_LIMIT) as file:
             photons = Photons.of(file, group)
             _send(
                 out,

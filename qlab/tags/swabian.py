@@ -114,7 +114,7 @@ def _library(path: Path) -> Any:
     for name in _LIBRARIES:
         try:
             return import_module(name)
-        except ImportError:
+        except (ImportError, OSError):  # OSError: a shared library of theirs is missing
             continue
     raise QlabError(
         f"{path}: only Swabian's own library reads this format, and it is not installed",
