@@ -44,7 +44,12 @@ markers = st.builds(
 ) | st.builds(
     lambda high, low: 15 << 28 | high << 16 | low, st.integers(0, 16), st.integers(0, 2**16 - 1)
 )
-words = st.lists(st.one_of(st.integers(0, 2**32 - 1), overflows, markers), max_size=40)
+inputs = st.builds(
+    lambda high, low: high << 25 | low, st.integers(0, 127), st.integers(0, 2**25 - 1)
+)
+words = st.lists(st.one_of(st.integers(0, 2**32 - 1), inputs, overflows, markers), max_size=40)
+# Half a tick of the second one is rounded up.
+periods = st.sampled_from([PERIOD_S, Fraction(25001, 2) * PS, 12_500 * PS])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -117,10 +122,10 @@ def bits(number):
 
 @pytest.mark.parametrize("layout", Layout)
 @settings(max_examples=60)
-@given(data=words, at=cuts)
-def test_records_cut_anywhere(layout, data, at):
-    expected, unknown = plain(layout, data)
-    decoder = PicoQuantDecoder(recording(layout, header=7))
+@given(data=words, at=cuts, period=periods)
+def test_records_cut_anywhere(layout, data, at, period):
+    expected, unknown = plain(layout, data, period=period)
+    decoder = PicoQuantDecoder(recording(layout, header=7, period=period))
     found = decoded(decoder, b"heading" + np.array(data, "<u4").tobytes() + b"\1\2", at)
     assert [channel for _, channel in found] == [channel for _, channel in expected]
     assert (decoder.records, decoder.leftover, decoder.unknown) == (len(data), 2, unknown)
@@ -272,6 +277,12 @@ def test_the_header_says_where_records_begin_and_how_many():
     assert read_unified_header(file[:-8]) is not None
     for end in range(16, len(file) - 8, 5):
         assert read_unified_header(file[:end]) is None
+
+
+def test_further_entries_of_a_list_say_nothing():
+    file = ptu()
+    further = ptufile.ptufile.encode_tag("TTResult_NumberOfRecords", 5, 1)
+    assert read_unified_header(file[:-48] + further + file[-48:]).records == 0
 
 
 @pytest.mark.parametrize(
