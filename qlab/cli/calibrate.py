@@ -105,6 +105,8 @@ def _calibrated(
     kept = record or path.with_suffix(".toml")
     if kept.exists():
         raise UsageError(f"{kept} exists", remedy="choose another name")
+    if not kept.parent.is_dir():
+        raise UsageError(f"there is no folder {kept.parent}", remedy="make it first")
     given = {**own, "temperature_c": temperature, "readings": readings}
     with run_progress() as progress:
         outcome = run_experiment(

@@ -302,3 +302,12 @@ def test_a_counter_without_a_panel_has_no_leads_to_swap(tmp_path):
 def test_what_is_not_known_is_left_out_of_a_record(tmp_path):
     text = record_text({"calibration": "x", "a": None, "b": [{"c": None}]}, tmp_path / "r.h5")
     assert tomllib.loads(text) == {"calibration": "x", "b": [{}], "run_file": "r.h5"}
+
+
+def test_a_record_without_a_folder_is_refused_before_anything_is_measured(tmp_path, capsys):
+    run_file, record = tmp_path / "run.h5", tmp_path / "none" / "record.toml"
+    with pytest.raises(SystemExit) as ended:
+        main(["calibrate", "counter-skew", "-o", str(run_file), "--record", str(record)])
+    assert ended.value.code == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert not run_file.exists()
