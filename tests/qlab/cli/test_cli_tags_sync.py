@@ -79,7 +79,7 @@ def test_two_stations_find_their_common_time(sync, light, tmp_path):
 def test_stations_with_nothing_in_common_are_told_so(sync, tmp_path):
     draws = np.random.default_rng(5)
     files = [stamps(tmp_path / name, draws.uniform(1, 1.3, 200)) for name in ("a", "b")]
-    code, out, _ = sync(*files, "--json", "--max-offset", "0.01")
+    code, out, _ = sync(*files, "--json", "--max-offset", "0.001")
     assert code == 1
     said = json.loads(out)
     assert said["schema"] == "qlab.error/1"
