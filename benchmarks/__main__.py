@@ -36,8 +36,10 @@ MODULES = (
     "clock_holdover",
     "clock_stack",
     "tags_reading",
+    "tags_formats",
     "tags_correlation",
     "tags_pulsed",
+    "tags_sync",
 )
 
 
