@@ -78,7 +78,6 @@ class Sorter:
             raise ParameterError("the horizon is not negative")
         self._horizon = horizon
         self._held = Tags.none()
-        self._given: int | None = None
         self._latest: int | None = None
         self.out_of_order = 0
         self.beyond = 0
@@ -93,26 +92,21 @@ class Sorter:
             np.maximum(highest, self._latest, out=highest)
         self.out_of_order += int(np.count_nonzero(fresh < highest))
         self._latest = int(highest[-1])
+        late = fresh < highest - self._horizon
+        if late.any():
+            self.beyond += int(np.count_nonzero(late))
+            tags = Tags(fresh[~late], tags.channels[~late])
         whole, _ = sort_nearly(
             Tags(
-                np.concatenate([self._held.ticks, fresh]),
+                np.concatenate([self._held.ticks, tags.ticks]),
                 np.concatenate([self._held.channels, tags.channels]),
             )
         )
         ready = int(np.searchsorted(whole.ticks, self._latest - self._horizon, side="right"))
         self._held = Tags(whole.ticks[ready:], whole.channels[ready:])
-        return self._give(Tags(whole.ticks[:ready], whole.channels[:ready]))
+        return Tags(whole.ticks[:ready], whole.channels[:ready])
 
     def finish(self) -> Tags:
         """Return what has been held back."""
         held, self._held = self._held, Tags.none()
-        return self._give(held)
-
-    def _give(self, tags: Tags) -> Tags:
-        if len(tags) and self._given is not None and tags.ticks[0] < self._given:
-            late = int(np.searchsorted(tags.ticks, self._given))
-            self.beyond += late
-            tags = Tags(tags.ticks[late:], tags.channels[late:])
-        if len(tags):
-            self._given = int(tags.ticks[-1])
-        return tags
+        return held

@@ -11,6 +11,7 @@ import numpy as np
 from protocols.errors import ParameterError
 from protocols.timetags.synchronisation.clock_model import ClockModel
 from qlab.errors import QlabError, UsageError
+from qlab.runfile.placing import claim, discard, new_draft
 
 __all__ = ["check_model_file", "read_model", "write_model"]
 
@@ -111,7 +112,13 @@ def write_model(path: Path, model: ClockModel, *, overwrite: bool) -> None:
         model.ticks_b.tolist(),
     )
     try:
-        with path.open("wb" if overwrite else "xb") as out:
-            out.write(msgspec.json.encode(nodes) + b"\n")
+        if not overwrite:
+            claim(path, private=False)
+        draft = new_draft(path, private=False)
+        try:
+            draft.file.write_bytes(msgspec.json.encode(nodes) + b"\n")
+            draft.file.replace(path)
+        finally:
+            discard(draft)
     except OSError as error:
         raise QlabError(f"the clock model cannot be written: {error}") from None

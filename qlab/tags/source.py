@@ -143,6 +143,8 @@ class DecodedSource:
             raise DamagedTagsError(
                 f"{self.path}: it cannot be unpacked: {error}", remedy="take another copy"
             ) from None
+        except OSError as error:
+            raise QlabError(f"{self.path}: cannot be read: {error}") from None
         if self.leftover:
             self.notes.append(f"{self.leftover} bytes of an unfinished record at the end left out")
 

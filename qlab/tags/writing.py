@@ -21,7 +21,7 @@ from protocols.timetags.encoding.text import encode_text, text_head
 from protocols.timetags.tags import Tags
 from qlab.errors import QlabError, UsageError
 from qlab.provenance import provenance
-from qlab.runfile.placing import discard, new_draft
+from qlab.runfile.placing import claim, discard, new_draft
 from qlab.runfile.schema import RunStatus, time_tag_columns
 from qlab.runfile.writer import RunWriter
 
@@ -167,7 +167,8 @@ def _place(draft: Path, path: Path, *, overwrite: bool) -> None:
     except FileExistsError:
         raise UsageError(f"{path} exists", remedy="choose another name or use --force") from None
     except OSError:  # no hard links here
-        draft.rename(path)
+        claim(path, private=False)
+        draft.replace(path)
 
 
 class A1Writer(TagWriter):

@@ -191,7 +191,7 @@ class TextDecoder:
     def decode(self, data: Bytes) -> Tags:
         """Return the tags in the lines that these bytes complete; see `decoder.Decoder`."""
         text = self._rest + bytes(data)
-        end = text.rfind(b"\n") + 1
+        end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
         self._rest = text[end:]
         if len(self._rest) > _LONGEST_LINE:
             raise FormatError("a line is longer than 10,000 bytes")

@@ -126,6 +126,8 @@ class Tracker:
         """Read from the line's middle back to the first tags; to be called first."""
         end = self.line.middle
         while a.size and end > a[0]:
+            latest = int(a[np.searchsorted(a, end) - 1])
+            end -= (end - 1 - latest) // self._step * self._step  # a silence, in whole steps
             self._read(a, b, end - self._step, end)
             end -= self._step
         self.readings.sort(key=lambda reading: reading.seconds)
@@ -144,6 +146,12 @@ class Tracker:
         """
         held_a, held_b = (np.concatenate(both) for both in zip(self._held, (a, b), strict=True))
         while self._next + self._step <= until:
+            # Where A is silent there is nothing to read, however long that lasts.
+            place = int(np.searchsorted(held_a, self._next))
+            following = int(held_a[place]) if place < held_a.size else until
+            if following >= self._next + self._step:
+                self._next += (min(following, until) - self._next) // self._step * self._step
+                continue
             self._read(held_a, held_b, self._next, self._next + self._step)
             self._next += self._step
         low = self._next + self.complete - 2 * self._margin

@@ -29,6 +29,8 @@ _EFFORT_S = 3.0
 #: clocks are lost.
 _RECENT = 100
 _LOST_S = 3.0
+#: By so much, in grains, one tagger's tags come at most behind the other's.
+_SILENT = round(10 / GRAIN_S)
 
 
 @dataclass
@@ -41,6 +43,8 @@ class _Stream:
     first: int | None = None
     last: int = 0
 
+    count: int = 0
+
     def add(self, ticks: NDArray[np.int64], lines: NDArray[np.uint8]) -> None:
         if self.lines:
             ticks = ticks[np.isin(lines, list(self.lines))]
@@ -50,17 +54,22 @@ class _Stream:
         if self.first is None:
             self.first = int(grains[0])
         self.waiting.append(grains)
+        self.count += grains.size
         self.last = int(grains[-1])
+        if self.count > 2 * _HELD:  # whoever wants them waits for the other tagger in vain
+            self.held()
 
     def taken(self) -> NDArray[np.int64]:
         grains = np.concatenate([np.empty(0, np.int64), *self.waiting])
         self.waiting.clear()
+        self.count = 0
         return grains
 
     def held(self) -> NDArray[np.int64]:
         """Return the latest tags without letting go of them."""
         grains = self.taken()[-_HELD:]
         self.waiting.append(grains)
+        self.count = grains.size
         return grains
 
 
@@ -99,7 +108,9 @@ class LiveSync:
                 self._next = min(a.last, b.last) + self._every
                 self._search()
             return
-        until = min(a.last, b.last - self._tracker.complete)
+        ends = (a.last, b.last - self._tracker.complete)
+        # What the slower one has not told by now it will not tell: it is silent.
+        until = max(min(ends), max(ends) - _SILENT)
         self._tracker.push(a.taken(), b.taken(), until)
 
     def note(self) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from drivers.core.registry import driver_class
 from drivers.roles import StampBlock
@@ -22,8 +25,7 @@ __all__ = ["TagLog"]
 #: What a tagger is told where there is no limit: as long as it can be asked for.
 _ENDLESS_S = 1e6
 _SHOWN_NS = 1_000_000_000
-#: So many recorded tags are analysed at once.
-_PIECE = 1 << 20
+_MOST_BINS = 1 << 14
 
 
 class TagLog:
@@ -65,6 +67,7 @@ class TagLog:
         if len(set(self._taggers)) != len(self._taggers):
             raise station.source.error(("roles", role), "names a tagger twice")
         self._ticks_s = [_tick_s(name, station.instruments[name].driver) for name in self._taggers]
+        self._check_bins(station)
 
     @property
     def table(self) -> dict[str, Any]:
@@ -105,16 +108,21 @@ class TagLog:
     def reanalyse(self, ctx: RunContext, recorded: RecordedData) -> dict[str, Any]:
         """Count anew, from the recorded tags."""
         watch = self._watch(0)
-        seconds = 0.0
-        for place, tick_s in enumerate(self._ticks_s):
-            group = self._group(place)
-            ticks = recorded.data(f"{group}timestamps")
-            lines = recorded.data(f"{group}detectors")
-            for at in range(0, ticks.size, _PIECE):
-                piece = slice(at, at + _PIECE)
-                watch.add(place, 0, StampBlock(ticks[piece], lines[piece]))
-            if ticks.size:
-                seconds = max(seconds, float(ticks[-1] * tick_s))
+        groups = [self._group(place) for place in range(len(self._taggers))]
+        ticks = [recorded.data(f"{group}timestamps") for group in groups]
+        lines = [recorded.data(f"{group}detectors") for group in groups]
+        seconds = max(
+            (float(each[-1] * tick_s) for each, tick_s in zip(ticks, self._ticks_s, strict=True)
+             if each.size),
+            default=0.0,
+        )  # fmt: skip
+        for second in range(math.ceil(seconds) + 1):
+            for place, (each, tick_s) in enumerate(zip(ticks, self._ticks_s, strict=True)):
+                ends = [math.ceil(when / tick_s) for when in (second, second + 1)]
+                piece = slice(*np.searchsorted(each, ends))
+                block = StampBlock(each[piece], lines[place][piece])
+                watch.add(place, second * _SHOWN_NS, block)
+            watch.work()
         return self._results(watch, self.options.duration_s or seconds, "")
 
     # ---- within --------------------------------------------------------------------
@@ -137,12 +145,29 @@ class TagLog:
                     watch.add(place, ctx.clock.now_ns(), block)
                 if watch.now_ns >= shown_ns:
                     shown_ns += _SHOWN_NS
+                    watch.work()
                     ctx.progress.step(watch.note())
         finally:
             with ctx.shielded():
                 for place, stream in streams.items():
                     stream.close()
                     taggers[place].abort()
+
+    def _check_bins(self, station: StationFile) -> None:
+        tick_s = float(self._ticks_s[0])
+        bin_s = self.options.bin_s or tick_s
+        if bin_s < 0.999 * tick_s:
+            raise station.source.error(
+                (self.name, "bin_s"),
+                f"a bin of {bin_s:g} s is narrower than the tick of {tick_s:g} s",
+                remedy="leave it out for one tick",
+            )
+        if self.options.range_s / bin_s > _MOST_BINS:
+            raise station.source.error(
+                (self.name, "range_s"),
+                f"more than {2 * _MOST_BINS:,} bins of {bin_s:g} s",
+                remedy="choose a shorter range_s or a wider bin_s",
+            )
 
     def _watch(self, start_ns: int) -> Watch:
         taggers = list(zip(self._taggers, self._ticks_s, strict=True))

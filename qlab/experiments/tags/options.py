@@ -34,7 +34,7 @@ class TagsOptions:
         high=1e-3,
     )
     bin_s: float = setting(
-        1e-9, doc="Bin of the delays; not below a tick.", unit="s", low=1e-12, high=1e-6
+        0.0, doc="Bin of the delays, not below a tick; 0: a tick.", unit="s", low=0.0, high=1e-6
     )
     lines_a: tuple[int, ...] = setting(
         (), doc="Lines of the first tagger that share photons with the second; none: all.",

@@ -55,11 +55,14 @@ class Watch:
         if self._sync is not None:
             self._sync.add(place, block.ticks, block.channels)
 
+    def work(self) -> None:
+        """Search for the common time, or follow it, as far as the tags go."""
+        if self._sync is not None:
+            self._sync.work()
+
     def note(self) -> str:
         """Return a line for a person who waits."""
         parts = []
-        if self._sync is not None:
-            self._sync.work()
         for name, counts in zip(self._names, self._counts, strict=True):
             rates = " ".join(f"{line}: {rate:,.0f}/s" for line, rate in counts.rates_hz().items())
             parts.append(f"{name} {rates or 'silent'}")

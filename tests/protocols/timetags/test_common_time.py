@@ -159,3 +159,20 @@ def test_where_statistics_allow_it_tracks_to_ten_picoseconds():
 def test_without_readings_nothing_is_said():
     with pytest.raises(ParameterError):
         settle(Line(0, 0, 0.0), [], 0, 1 / SECOND)
+
+
+def test_a_silence_of_months_costs_no_time():
+    """Steps without tags are passed over at once, before the line's middle and behind it."""
+    draws = np.random.default_rng(1)
+    times = np.sort(draws.integers(0, 10**12, 20_000))
+    months = 2**60
+    line = Line(int(times[10_000]), 1000, 0.0)
+    bell = fit_bell(times * 1.0, draws.normal(0, 100.0, times.size), 1000.0, 100.0, 1.0)
+    tracker = Tracker(line, bell, 1e12, 1e-12)
+    early = np.concatenate([[-months], times])
+    tracker.back(early, early + 1000)
+    later = np.concatenate([times[10_000:], [months]])
+    tracker.push(later, later + 1000, months)
+    tracker.finish()
+    assert len(tracker.readings) > 10
+    assert max(reading.seconds for reading in tracker.readings) < 1.0

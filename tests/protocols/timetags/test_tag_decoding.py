@@ -391,15 +391,19 @@ def test_what_is_out_of_order_by_less_than_the_horizon_is_put_in_order(steps, la
     assert pairs(sort_nearly(tags)[0]) == found
 
 
-def test_what_comes_too_late_is_counted_and_left_out():
-    sorter = Sorter(5)
-    first = sorter.push(tags_of([(10, 1), (20, 1)]))
-    second = sorter.push(tags_of([(12, 2), (30, 1)]))
-    found = [*pairs(first), *pairs(second), *pairs(sorter.finish())]
-    assert found == [(10, 1), (12, 2), (20, 1), (30, 1)]
-    late = sorter.push(tags_of([(3, 4), (31, 1)]))
-    assert [*pairs(late), *pairs(sorter.finish())] == [(31, 1)]
-    assert (sorter.beyond, sorter.out_of_order) == (1, 2)
+@given(
+    times=st.lists(st.integers(0, 60), max_size=40),
+    at=cuts,
+)
+def test_what_comes_too_late_is_left_out_however_the_stream_is_cut(times, at):
+    sorter, tags = Sorter(10), tags_of([(t, i) for i, t in enumerate(times)])
+    ends = sorted({min(place, len(times)) for place in at} | {0, len(times)})
+    pieces = [sorter.push(Tags(tags.ticks[a:b], tags.channels[a:b])) for a, b in pairwise(ends)]
+    found = [pair for piece in [*pieces, sorter.finish()] for pair in pairs(piece)]
+    kept = [(t, i) for i, t in enumerate(times) if t >= max(times[: i + 1]) - 10]
+    assert found == sorted(kept, key=lambda pair: pair[0])
+    assert sorter.beyond == len(times) - len(kept)
+    assert sorter.out_of_order == sum(t < max(times[: i + 1]) for i, t in enumerate(times))
 
 
 def test_far_displaced_tags_are_sorted_too():

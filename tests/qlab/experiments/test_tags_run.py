@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from drivers.simulated.plant.pairs import PairParameters, PairPlant
 from qlab.cli import main
 from qlab.context import RunAbortedError, SilentProgress
 from qlab.errors import StationError, UsageError
+from qlab.experiments.tags import common
+from qlab.experiments.tags.common import LiveSync
+from qlab.experiments.tags.options import TagsOptions
 from qlab.plots import plot_run
 from qlab.replay import reanalyse_run, replay_run
 from qlab.runfile.reader import RunFile
@@ -89,7 +94,9 @@ def test_rates_are_shown_on_the_way(recorded):
 def test_the_run_replays_and_its_counts_follow_from_the_data(recorded, tmp_path):
     path, results, _ = recorded
     assert replay_run(path).matched
-    assert reanalyse_run(path)["taggers"] == results["taggers"]
+    again = reanalyse_run(path)
+    assert again["taggers"] == results["taggers"]
+    assert again["coincidences"] == results["coincidences"]
     plot_run(path, tmp_path / "run.png")
     assert (tmp_path / "run.png").stat().st_size > 10_000
 
@@ -205,3 +212,25 @@ def test_taggers_without_light_in_common_have_no_common_time(tmp_path):
     file = station(("pair_rate_hz = 200000.0", "pair_rate_hz = 0.0"))
     outcome = run(tmp_path / "run.h5", file, duration_s=1.5, sync_every_s=0.5)
     assert outcome.results["sync"] is None
+
+
+def test_a_silent_tagger_costs_no_memory_and_the_clocks_are_found_again(monkeypatch):
+    """What the one has told while the other was silent is let go of."""
+    monkeypatch.setattr(common, "_HELD", 20_000)
+    arm, other = PairPlant(PairParameters(pair_rate_hz=400_000.0), 1).arms
+    sync = LiveSync(TagsOptions(sync_every_s=1.0, max_offset_s=0.01), [Fraction(1, 10**12)] * 2)
+    arm.listen(0, 4)
+    other.listen(0, 4)
+    held = []
+    for tenth in range(1, 300):
+        ticks, lines = arm.edges(tenth * 10**8)
+        sync.add(0, ticks, lines)
+        ticks, lines = other.edges(tenth * 10**8)
+        if not (tenth < 20 or 40 < tenth < 260):
+            sync.add(1, ticks, lines)
+        sync.work()
+        held.append(sum(each.size for each in sync._streams[0].waiting))
+    assert max(held) <= 2 * 20_000 + 10_000
+    found = sync.found()
+    assert found["pairs"] > 5_000
+    assert found["frequency_ratio_minus_1"] == pytest.approx(0, abs=5 * found["frequency_std"])
