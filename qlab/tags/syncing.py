@@ -30,7 +30,7 @@ GRAIN_S = Fraction(1, 8 * 10**12)
 """The unit in which both stations' tags are compared."""
 
 #: Tags of each station that are held for the search.
-_HELD = 6_000_000
+_HELD = 4_000_000
 _BUFFERS = 3
 _NODES = 4096
 

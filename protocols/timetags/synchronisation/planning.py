@@ -15,9 +15,11 @@ __all__ = ["CANDIDATES", "Plan", "plans"]
 CANDIDATES = 64
 """Highest sums that are looked at closely."""
 
-#: Seconds for a pair of tags counted and for an addition in the tree, measured on one core.
-#: They only weigh the two against each other.
-_PAIR_S, _SUM_S = 1.6e-9, 1.0e-10
+#: Seconds for a pair of tags counted, for each tag of A in each block of lags, and for an
+#: addition in the tree, measured on one core. They only weigh these against each other.
+_PAIR_S, _TAG_S, _SUM_S = 1.6e-9, 8e-9, 1.0e-10
+#: Clearing, limiting and looking through the rows is worth so many levels of the tree.
+_LEVELS = 4
 #: Of the true pairs, those that fall into the best line's bins on average.
 _KEPT = 0.7
 #: Shares of the weaker station's tags that are pairs, one after the other.
@@ -108,8 +110,12 @@ def _options(
             break
         if length * min(density_a, density_b) >= _FEWEST_TAGS:
             counting = 2 * reach * density_a * density_b * length * _PAIR_S
-            margin = 1 + segments / max(2048, 2 * segments)
-            adding = 2 * reach / width * segments * math.log2(segments) * margin * _SUM_S
-            options.append(Plan(shift, segments, rate, length, counting + adding))
+            block = max(2048, 2 * segments)
+            margin = 1 + segments / block
+            visiting = 2 * reach / (width * block) * density_a * length * _TAG_S
+            levels = math.log2(segments) + _LEVELS
+            adding = 2 * reach / width * segments * levels * margin * _SUM_S
+            cost = counting * margin + visiting + adding
+            options.append(Plan(shift, segments, rate, length, cost))
         segments *= 2
     return options
