@@ -78,6 +78,7 @@ def _site(options: ClockOptions, number: int, rows: NDArray[Any], step: float) -
         "bound_95_s": float(last["bound_95"]),
         "setting": int(last["setting"]),
         "steering": int(last["setting"]) * step,
+        "steering_step": step,
         "alarms": [alarm.name.lower() for alarm in Alarm if alarm in alarms and alarm.name],
         "stability": {
             "steered": _deviations(options, rows, np.where(locked, rows["x"], np.nan)),

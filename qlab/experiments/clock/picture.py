@@ -31,7 +31,7 @@ def draw(run: RunFile, results: Mapping[str, Any], figure: Figure) -> None:
         hours = (log["t_tai_ns"] - log["t_tai_ns"][:1]) * 1e-9 / 3600.0
         above, below = axes[2 * number], axes[2 * number + 1]
         _phase(above[0], hours, log)
-        _steering(below[0], hours, log)
+        _steering(below[0], hours, log, site.get("steering_step"))
         for which, colour in (("free", GREY), ("steered", BLUE)):
             draw_deviation(above[1], site["stability"][which]["tdev"], which, colour, 1e9)
         above[1].set_ylabel("time deviation while locked (ns)")
@@ -54,9 +54,11 @@ def _phase(axes: Axes, hours: Any, log: Any) -> None:
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper right")
 
 
-def _steering(axes: Axes, hours: Any, log: Any) -> None:
-    axes.plot(hours, log["setting"], color=ORANGE, linewidth=0.7, drawstyle="steps-post")
-    axes.set_ylabel("steering (steps)")
+def _steering(axes: Axes, hours: Any, log: Any, step: float | None) -> None:
+    """Draw the steering as a frequency; results of older runs do not say what a step is."""
+    setting = log["setting"] * (1.0 if step is None else step)
+    axes.plot(hours, setting, color=ORANGE, linewidth=0.7, drawstyle="steps-post")
+    axes.set_ylabel("steering (steps)" if step is None else f"steering, y (a step is {step:.3g})")
     axes.set_xlabel("time (h)")
 
 

@@ -8,11 +8,13 @@ import sys
 import numpy as np
 import pytest
 from clock_runs import START_TAI_NS, TEXT, bench_text, run_clock, run_text
+from matplotlib.figure import Figure
 
 from protocols.clock.states import Quality
 from protocols.clock.steering_log import free_running
 from qlab.context import SilentProgress
 from qlab.errors import StationError, UsageError
+from qlab.experiments.clock.picture import draw
 from qlab.experiments.interface import summary
 from qlab.plots import plot_run
 from qlab.replay import reanalyse_run, replay_run
@@ -87,6 +89,12 @@ def test_the_steering_stays(warm_start):
 def test_the_picture(warm_start, tmp_path):
     plot_run(warm_start.path, tmp_path / "run.png")
     assert (tmp_path / "run.png").stat().st_size > 10_000
+    figure = Figure()
+    with RunFile.open(warm_start.path) as run:
+        draw(run, run.results[-1], figure)
+    (steering,) = (axes for axes in figure.axes if "steering" in axes.get_ylabel())
+    assert "a step is 1e-12" in steering.get_ylabel()
+    assert np.abs(steering.lines[0].get_ydata()).max() < 1e-9
 
 
 def test_a_far_pulse_is_placed_once(tmp_path):
@@ -201,6 +209,8 @@ def test_ctrl_c_leaves_the_steering_and_the_next_run_goes_on(tmp_path, duration_
     assert run.steering()[-1] == left * 1e-12
     assert left * 1e-12 == pytest.approx(-2e-11, abs=1e-11)
     assert replay_run(run.path).matched
+    plot_run(run.path, tmp_path / "one.png")
+    assert (tmp_path / "one.png").stat().st_size > 10_000
     rubidium = "[simulation.devices.rubidium]"
     swaps.append((rubidium, f"{rubidium}\nsteering = {left}"))
     again = run_clock(tmp_path / "two.h5", 100.0, swaps=swaps)
