@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from protocols.clock import kalman
 from protocols.clock.actuator import Actuator
+from protocols.clock.control import Gains
 from protocols.clock.model import PHASE, StateSpace
 from protocols.clock.rehearsal import rehearse
-from protocols.clock.response import closed_loop, filter_response, margins
+from protocols.clock.response import closed_loop, filter_response, is_stable, margins
 from protocols.clock.settings import LoopSettings
 from protocols.clock.spectrum import adev_weights, frequency_grid, tdev_weights
 from protocols.clock.states import State
@@ -29,6 +30,7 @@ from protocols.errors import ParameterError
 __all__ = [
     "Holdover",
     "Stability",
+    "phase_margin_deg",
     "predicted_holdover",
     "predicted_lock_s",
     "predicted_stability",
@@ -123,6 +125,21 @@ def predicted_stability(task: Task, design: Design, samples: NDArray[np.int64]) 
         bandwidth_hz=bandwidth,
         phase_margin_deg=margin,
     )
+
+
+def phase_margin_deg(task: Task, controller: str, gains: Gains) -> float:
+    """Return the phase margin of a loop in degrees; see `Stability`.
+
+    Raises
+    ------
+    ParameterError
+        With these gains the loop is unstable.
+    """
+    if not is_stable(controller, gains, task.dead, task.step_s):
+        raise ParameterError("with these gains the loop is unstable")
+    grid = frequency_grid(task.step_s)
+    filtered = filter_response(task.model(), grid, task.dead)
+    return margins(closed_loop(controller, gains, filtered), grid)[1]
 
 
 def _root(variance: _Curve) -> _Curve:

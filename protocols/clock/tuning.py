@@ -46,6 +46,7 @@ _PRICE = 1.1  # how much larger the worst ratio may be for less loss at short ti
 _EXCESS = 10.0  # what the search pays for a ratio at short times beyond its limit
 _DAMPING = 3.0  # of the PI loop at most, lest its integral forget the frequency
 _TAKEN = 1.3  # of a frequency error at most, by LQG: beyond, its commands alternate
+_LEAST = 1e-6  # phase gain per step: weaker loops cannot be told from unstable ones
 _STARTS = (0.5, 0.05, 0.005)  # phase gains, per step
 _READINGS = (-2.0, 2.0)  # parts of the reading, as logits
 _SEARCHES = ((-1.0, 2.0, 2.0), (0.2, -1.0, 1.0))  # first steps
@@ -238,7 +239,7 @@ class _Judge:
 
 def _gains(controller: str, place: NDArray[np.float64], step_s: float) -> Gains:
     """Return the gains at a place in the search, where every place is allowed."""
-    phase = math.exp(min(float(place[0]), 3.0)) / step_s
+    phase = math.exp(min(max(float(place[0]), math.log(_LEAST)), 3.0)) / step_s
     share = 1.0 / (1.0 + math.exp(-min(max(float(place[1]), -30.0), 30.0)))
     reading = 1.0 / (1.0 + math.exp(-min(max(float(place[2]), -30.0), 30.0)))
     if controller == "lqg":

@@ -104,14 +104,14 @@ def check(file: Path | None, station: str | None, connect: bool, as_json: bool) 
     """Check a station file without hardware.
 
     That is its keys, drivers, roles, limits, interlocks, safe steps and the options
-    of experiments.
+    of experiments, and how near the gains of a clock's loop are to instability.
     """
-    from qlab.experiments.interface import experiment
+    from qlab.experiments.interface import Judged, experiment
     from qlab.station import Station, load_station
 
     named = load_station(_named(file, station))
-    for name in named.tables:
-        experiment(name)(named, {})
+    planned = [experiment(name)(named, {}) for name in named.tables]
+    doubts = [said for each in planned if isinstance(each, Judged) for said in each.warnings()]
     with Station(named) as opened:
         found = opened.file
         rows = _identities(opened) if connect else []
@@ -120,7 +120,7 @@ def check(file: Path | None, station: str | None, connect: bool, as_json: bool) 
             "station": found.name,
             "simulated": opened.simulated,
             "instruments": len(found.instruments),
-            "warnings": _warnings(found),
+            "warnings": _warnings(found) + doubts,
         }
     if connect:
         facts["connected"] = [

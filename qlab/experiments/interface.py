@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from qlab.errors import UsageError
 from qlab.experiments import EXPERIMENTS, Entry
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Experiment",
+    "Judged",
     "Picture",
     "Planner",
     "RecordedData",
@@ -35,6 +36,14 @@ class RecordedData(Protocol):
 
     def data(self, name: str) -> NDArray[Any]:
         """Return the rows of ``/data/NAME``."""
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """An experiment that judges its settings before it is run."""
+
+    def warnings(self) -> list[str]:
+        """Return what may go but should not, each with its remedy."""
 
 
 class Experiment(Protocol):

@@ -9,6 +9,9 @@ from typing import Any
 
 from drivers.core.errors import DriverError, LimitError, MisuseError
 from drivers.core.registry import driver_class
+from protocols.clock.control import Gains
+from protocols.clock.prediction import phase_margin_deg
+from protocols.clock.response import is_stable
 from protocols.clock.states import Quality
 from protocols.clock.tuning import tune
 from qlab.context import RunAbortedError, RunContext
@@ -25,6 +28,8 @@ from qlab.station import StationFile, read_table
 
 __all__ = ["Clock", "planned_clock"]
 
+_LEAST_MARGIN_DEG = 30.0
+
 
 def planned_clock(station: StationFile, overrides: Mapping[str, Any]) -> Clock:
     """Set up one run: what is not given, gains and the time of the start, is found now."""
@@ -38,7 +43,7 @@ def planned_clock(station: StationFile, overrides: Mapping[str, Any]) -> Clock:
     if not options.start_tai_ns:
         options = dataclasses.replace(options, start_tai_ns=tai_ns(time.time_ns()))
     taken = (with_records(station, *each) for each in enumerate(options.sites))
-    sites = tuple(_tuned(options, site) for site in taken)
+    sites = tuple(_tuned(station, options, number, site) for number, site in enumerate(taken))
     return Clock(station, dataclasses.replace(options, sites=sites))
 
 
@@ -63,8 +68,17 @@ def _steering_step(station: StationFile, target: str) -> float:
     return step
 
 
-def _tuned(options: ClockOptions, site: SiteOptions) -> SiteOptions:
+def _tuned(
+    station: StationFile, options: ClockOptions, number: int, site: SiteOptions
+) -> SiteOptions:
     if site.gains:
+        dead = options.task(site).dead
+        if not is_stable(site.controller, Gains(*site.gains), dead, options.period_s):
+            raise station.source.error(
+                ("clock", "sites", number, "gains"),
+                "with these gains the loop is unstable",
+                remedy="take smaller ones, or leave them out: the best are searched for",
+            )
         return site
     controllers = (site.controller,) if site.controller else ("pi", "lqg")
     found = tune(options.task(site), controllers=controllers, short_ratio=site.short_ratio)
@@ -131,6 +145,19 @@ class Clock:
         """Return the further roles that these options need."""
         wanted = (("far_counter", options.two_way), ("phase_counter", options.carrier))
         return [role for role, needed in wanted if needed]
+
+    def warnings(self) -> list[str]:
+        """Return which loops are near to instability."""
+        margins = [
+            phase_margin_deg(self.options.task(site), site.controller, Gains(*site.gains))
+            for site in self.options.sites
+        ]
+        return [
+            f"the loop of site {number} has a phase margin of {margin:.0f} degrees, and rings: "
+            "take smaller gains, or leave them out"
+            for number, margin in enumerate(margins)
+            if margin < _LEAST_MARGIN_DEG
+        ]
 
     @property
     def table(self) -> dict[str, Any]:

@@ -58,6 +58,15 @@ def test_it_chooses_gains_and_says_what_they_reach(predict):
     assert again["stability"] == stability
 
 
+def test_gains_of_a_loop_that_should_not_be_are_gains_all_the_same(predict):
+    """They do next to nothing, but the loop is stable with them."""
+    pair = ("--local", "maser", "--noise", "1e-9", "--json")
+    design = json.loads(predict(*pair)[1])["design"]
+    gains = ",".join(str(gain) for gain in design["gains"].values())
+    code, _, err = predict(*pair, "--controller", design["controller"], "--gains", gains)
+    assert (code, err) == (0, "")
+
+
 def test_text_has_every_figure(predict):
     code, out, _ = predict(*OWN, "--noise", "1e-9", "--interval", "2", "--dead", "0.5")
     assert code == 0

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from protocols.clock.states import Quality
 from protocols.clock.steering_log import free_running
+from qlab.cli import main
 from qlab.context import SilentProgress
 from qlab.errors import StationError, UsageError
 from qlab.experiments.clock.picture import draw
@@ -171,6 +172,20 @@ def two_sites():
     return text
 
 
+@pytest.mark.parametrize(
+    ("gains", "margin"), [("0.209, 1.06, 0.999", ""), ("0.2, 0.1, 1.0", "margin of 13 degrees")]
+)
+def test_a_station_s_check_judges_gains(capsys, tmp_path, gains, margin):
+    """Too little frequency gain makes a loop that rings, which is a warning and no error."""
+    station = tmp_path / "station.toml"
+    station.write_text(TEXT.replace("0.209, 1.06, 0.999", gains))
+    with pytest.raises(SystemExit) as ended:
+        main(["station", "check", str(station), "--json"])
+    said = json.loads(capsys.readouterr().out)["warnings"]
+    assert ended.value.code == 0
+    assert [margin in each for each in said if "site 0" in each] == ([True] if margin else [])
+
+
 def test_two_sites(tmp_path):
     run = run_text(tmp_path / "run.h5", two_sites(), 400.0)
     assert run.outcome.error is None
@@ -259,6 +274,7 @@ def test_killed_the_last_steering_is_on_record(tmp_path):
         ("reading_s = 100e-12", "reading_s = -1.0", "reading_s"),
         ('controller = "lqg"', 'controller = "bang"', "bang|lqg"),
         ("gains = [0.209, 1.06, 0.999]", "gains = [0.2]", "gains"),
+        ("gains = [0.209, 1.06, 0.999]", "gains = [5.0, 1.06]", "the loop is unstable"),
         ('date = "2026-11-01"', 'date = "yesterday"', "yesterday"),
         ('way = "reference"', 'way = "home"', "home"),
         ('local = ["rubidium"]', 'local = ["counter"]', "'counter' is no steerable clock"),
