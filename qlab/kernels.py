@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["compilation_announced", "provide_kernel_cache"]
+__all__ = ["compilation_announced", "interruptible", "provide_kernel_cache"]
 
 
 def provide_kernel_cache() -> None:
@@ -61,3 +61,17 @@ def compilation_announced(say: Callable[[str], None]) -> Iterator[None]:
 
     with event.install_listener("numba:compile", Announcer()):
         yield
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C be one although it comes during a kernel, out of which it is a SystemError."""
+    try:
+        yield
+    except SystemError as error:
+        cause: BaseException | None = error
+        while isinstance(cause, SystemError):
+            cause = cause.__cause__
+        if isinstance(cause, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise

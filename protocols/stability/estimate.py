@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,10 @@ from protocols.stability.statistic import Floats, Integers, Statistic
 from protocols.stability.table import STATISTICS
 from protocols.stability.taus import Taus, averaging_factors
 
-__all__ = ["Stability", "chi_squared_limits", "stability"]
+__all__ = ["Progress", "Stability", "chi_squared_limits", "stability"]
+
+Progress = Callable[[str, int, int], None]
+_PIECES = 500  # of a work at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,23 @@ def chi_squared_limits(dev: Floats, edf: Floats, confidence: float) -> tuple[Flo
         raise ParameterError(f"the confidence must lie between 0 and 1, not {confidence!r}")
     half = edf / 2.0
     lo: Floats = dev * np.sqrt(half / gammaincinv(half, (1.0 + confidence) / 2.0))
-    hi: Floats = dev * np.sqrt(half / gammaincinv(half, (1.0 - confidence) / 2.0))
+    with np.errstate(divide="ignore"):  # with next to no freedom there is no upper limit
+        hi: Floats = dev * np.sqrt(half / gammaincinv(half, (1.0 - confidence) / 2.0))
     return lo, hi
+
+
+def _in_pieces(
+    statistic: Statistic, series: tuple[Floats, ...], factors: Integers, progress: Progress
+) -> tuple[Floats, Integers]:
+    """Return what `_variance` does, worked out a few factors at a time."""
+    # The kernel of a maximum goes from one factor to the next and is fast as a whole only.
+    pieces = 1 if statistic.maximum and factors.size < _PIECES else min(factors.size, _PIECES)
+    found = []
+    for done, piece in enumerate(np.array_split(factors, pieces), start=1):
+        found.append(_variance(statistic, series, piece))
+        progress(statistic.name, done, pieces)
+    variances, counts = zip(*found, strict=True)
+    return np.concatenate(variances), np.concatenate(counts)
 
 
 def _variance(
@@ -100,6 +119,7 @@ def stability(
     input: Quantity = "phase",  # noqa: A002  what every program of the field calls it
     confidence: float = 0.683,
     mask: npt.ArrayLike | None = None,
+    progress: Progress | None = None,
 ) -> Stability:
     """Work out a statistic of frequency stability, with noise and confidence limits.
 
@@ -123,6 +143,9 @@ def stability(
         Probability that the limits enclose the true value, above 0 and below 1.
     mask : array_like of bool, optional
         True where a sample must not be used.
+    progress : callable, optional
+        Is told the statistic, how many pieces of the work are done, and of how many. What it
+        raises ends the work.
 
     Returns
     -------
@@ -146,7 +169,10 @@ def stability(
     if largest < chosen.multiple:
         raise ParameterError(f"the data are too few for {statistic} at any tau")
     factors = averaging_factors(taus, chosen.stretch * tau0_s, largest, chosen.multiple)
-    variance, counts = _variance(chosen, series, factors)
+    if progress is None:
+        variance, counts = _variance(chosen, series, factors)
+    else:
+        variance, counts = _in_pieces(chosen, series, factors, progress)
     if isinstance(taus, str):
         there = counts > 0
         if not there.any():

@@ -10,6 +10,7 @@ import numpy as np
 from protocols.errors import ParameterError
 from protocols.stability import Stability, stability
 from protocols.stability.drift import Drift, remove_drift
+from protocols.stability.estimate import Progress
 from protocols.stability.jumps import Jump, find_jumps
 from protocols.stability.outliers import flag_outliers
 from protocols.stability.statistic import Floats
@@ -92,8 +93,15 @@ class Results:
     jumps: tuple[Jump, ...] | None = None
 
 
-def work_out(readings: Readings, task: Task) -> Results:
+def work_out(readings: Readings, task: Task, progress: Progress | None = None) -> Results:
     """Work out statistics of readings, which are used up.
+
+    Parameters
+    ----------
+    readings : Readings
+    task : Task
+    progress : callable, optional
+        As of `protocols.stability.stability`, of readings that are kept in memory.
 
     Raises
     ------
@@ -111,7 +119,9 @@ def work_out(readings: Readings, task: Task) -> Results:
             break
     else:
         try:
-            found = _at_once(readings, np.concatenate([np.empty(0), *parts]), task)
+            values = np.concatenate([np.empty(0), *parts])
+            parts.clear()
+            found = _at_once(readings, values, task, progress)
         except ParameterError as error:
             raise UsageError(f"{readings.path}: {error}", remedy=_REMEDY) from None
         _warn(readings, task)
@@ -126,7 +136,7 @@ def work_out(readings: Readings, task: Task) -> Results:
     return found
 
 
-def _at_once(readings: Readings, values: Floats, task: Task) -> Results:
+def _at_once(readings: Readings, values: Floats, task: Task, progress: Progress | None) -> Results:
     interval_s, quantity = readings.interval_s, readings.quantity
     missing = int(np.count_nonzero(np.isnan(values)))
     outliers, drift, jumps = None, None, None
@@ -143,7 +153,7 @@ def _at_once(readings: Readings, values: Floats, task: Task) -> Results:
     if task.jumps is not None:
         jumps = find_jumps(values, interval_s, task.jumps, input=quantity)
     statistics = tuple(
-        stability(values, interval_s, name, task.taus, quantity, task.confidence)
+        stability(values, interval_s, name, task.taus, quantity, task.confidence, progress=progress)
         for name in task.names
     )
     return Results(readings, points, missing, statistics, outliers, drift, jumps)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qlab.cli.output import emit, json_option
+from qlab.cli.progress import run_progress
 from qlab.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from protocols.stability import Stability
     from protocols.stability.drift import Drift
     from protocols.stability.taus import Taus
+    from qlab.context import Progress
     from qlab.stability.results import Results
 
 __all__ = ["stability"]
 
+_PATIENT_S, _LONG_S = 1.0, 10.0  # without a word; what deserves a warning
 _WORDS: dict[str, Taus] = {"octave": "octave", "decade": "decade", "all": "all"}
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 
@@ -140,7 +145,7 @@ def stability(
     theo1, pdev, mtie, tierms, sd.
     """
     from protocols.stability import STATISTICS
-    from qlab.kernels import compilation_announced
+    from qlab.kernels import compilation_announced, interruptible
     from qlab.stability.opening import open_readings
     from qlab.stability.readings import Wanted
     from qlab.stability.results import Task, work_out
@@ -159,9 +164,10 @@ def stability(
     if nominal_hz is not None:
         quantity = quantity or "frequency"
     wanted = Wanted(quantity, rate_hz, column, time_column, dataset, nominal_hz, estimator)
-    with compilation_announced(_note):
+    task = Task(tuple(names), taus, confidence, outliers, drift, jumps)
+    with compilation_announced(_note), interruptible(), _Patience() as patience:
         readings = open_readings(file, wanted)
-        found = work_out(readings, Task(tuple(names), taus, confidence, outliers, drift, jumps))
+        found = work_out(readings, task, patience.told)
     for note in readings.notes:
         _note(note)
     if picture is not None:
@@ -182,6 +188,55 @@ def stability(
         "picture": None if picture is None else str(picture),
     }
     emit("qlab.clock.stability/1", facts, lambda: _text(found, confidence, picture), as_json)
+
+
+class _Patience:
+    """Says nothing of short work; of longer work how far it is, and first how long it takes."""
+
+    def __init__(self) -> None:
+        self._shown = ExitStack()
+        self._bars: Progress | None = None
+        self._name = ""
+        self._since = 0.0
+        self._warned = False
+
+    def __enter__(self) -> _Patience:
+        self._since = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def told(self, name: str, done: int, of: int) -> None:
+        """Learn how many pieces of a statistic are done; see `protocols.stability.stability`."""
+        now = time.monotonic()
+        if name != self._name:
+            self._name, self._since = name, now if self._name else self._since
+            self._began(name, of, 0)
+        elif self._bars is not None:
+            self._bars.step()
+        took_s = now - self._since
+        if took_s < _PATIENT_S or self._warned:
+            return
+        self._warned = True
+        left_s = took_s * (of - done) / done
+        if left_s > _LONG_S:
+            _note(
+                f"{name} may take {_spoken(left_s)} more; Ctrl-C stops it, and --taus octave or "
+                "decade needs a small part of that"
+            )
+        self._bars = self._shown.enter_context(run_progress())
+        self._began(name, of, done)
+
+    def _began(self, name: str, of: int, done: int) -> None:
+        if self._bars is not None:
+            self._bars.phase(name, of)
+            for _ in range(done):
+                self._bars.step()
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120.0 else f"{seconds / 60.0:.0f} minutes"
 
 
 def _note(text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -292,3 +294,18 @@ def test_pdev_has_the_degrees_of_freedom_that_simulation_finds(alpha: int) -> No
     measured = 2.0 * np.mean(variances, 0) ** 2 / np.var(variances, 0)
     told = edf(np.full(3, float(alpha)), factors, counts)
     assert told == pytest.approx(measured, rel=0.38)
+
+
+@pytest.mark.parametrize("taus", ["octave", "all"])
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_work_in_pieces_gives_the_same(statistic: str, taus: Literal["octave", "all"]) -> None:
+    x = np.cumsum(_NOISE[:700])
+    x[300:310] = np.nan
+    told: list[tuple[str, int, int]] = []
+    whole = stability(x, 1.0, statistic, taus)
+    found = stability(x, 1.0, statistic, taus, progress=lambda *done: told.append(done))
+    for field in ("tau", "dev", "lo", "hi", "alpha", "n", "edf"):
+        np.testing.assert_array_equal(getattr(found, field), getattr(whole, field))
+    of = told[-1][2]
+    assert told == [(statistic, done, of) for done in range(1, of + 1)]
+    assert of > 5 or statistic == "mtie"

@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,6 +138,28 @@ def test_confidence_rate_and_all_taus(stability, phase):
     assert one["dev"] == other["dev"]
     assert all(a < b for a, b in zip(other["lo"], one["lo"], strict=True))
     assert all(a < b for a, b in zip(one["hi"], other["hi"], strict=True))
+
+
+def test_long_work_shows_how_far_it_is_and_heeds_ctrl_c(stability, phase, monkeypatch):
+    """The clock of the test goes on by half a minute at each look."""
+    ticks = iter(range(0, 10**9, 30))
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    monkeypatch.setattr("qlab.cli.clock.stability.time", clock)
+    code, out, err = stability(phase, "--taus", "all", "--stat", "oadev,mdev", "--json")
+    assert code == 0
+    assert "oadev may take " in err and " minutes more; Ctrl-C stops it" in err
+    assert "oadev (500)" in err and "mdev (333)" in err
+    monkeypatch.undo()
+    assert stability(phase, "--taus", "all", "--stat", "oadev,mdev", "--json")[1] == out
+
+    def pressed(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as pressed:
+            raise SystemError("a kernel returned a result with an exception set") from pressed
+
+    monkeypatch.setattr("protocols.stability.estimate._variance", pressed)
+    assert stability(phase)[0] == 130
 
 
 def test_gaps_outliers_drift_and_jumps(stability, tmp_path):
