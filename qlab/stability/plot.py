@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_stability"]
 
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
+_LINES = ("-", "--", ":")  # one for each round of the colours
 _MOST_MARKED = 60
 
 
@@ -78,17 +79,18 @@ def draw_stability(found: Results, confidence: float, picture: Path, *, overwrit
 
 def _deviation(axes: Axes, found: Stability, number: int) -> None:
     colour = COLOURS[number % len(COLOURS)]
+    line = _LINES[number // len(COLOURS) % len(_LINES)]
     there = found.dev > 0
     tau, dev = found.tau[there], found.dev[there]
     lo, hi = found.lo[there], found.hi[there]
     known = np.isfinite(lo) & np.isfinite(hi)
     label = found.statistic.upper()
     if tau.size > _MOST_MARKED:
-        axes.plot(tau, dev, color=colour, linewidth=1.3, label=label)
+        axes.plot(tau, dev, line, color=colour, linewidth=1.3, label=label)
         axes.fill_between(tau, lo, hi, where=known, color=colour, alpha=0.2, linewidth=0)
         return
     mark = _MARKS[number % len(_MARKS)]
-    axes.plot(tau, dev, mark, linestyle="-", color=colour, linewidth=1, markersize=4, label=label)
+    axes.plot(tau, dev, mark, linestyle=line, color=colour, linewidth=1, markersize=4, label=label)
     if known.any():
         reach = np.stack([(dev - lo)[known], (hi - dev)[known]])
         axes.errorbar(

@@ -271,6 +271,23 @@ def test_a_picture_is_not_replaced_unasked(stability, phase, tmp_path):
     assert "<svg" in picture.read_text()
 
 
+def test_no_two_statistics_look_alike(stability, phase, tmp_path, monkeypatch):
+    figures = []
+    kept = "qlab.stability.plot.save_picture"
+    monkeypatch.setattr(kept, lambda figure, *_, **__: figures.append(figure))
+    for taus, drawn in (("octave", ("o", "s")), ("all", ("None",))):
+        names = ",".join(STATISTICS)
+        assert (
+            stability(phase, "--stat", names, "--taus", taus, "--plot", tmp_path / "x.png")[0] == 0
+        )
+        lines = [
+            line for axes in figures.pop().axes for line in axes.lines if line.get_label()[0] != "_"
+        ]
+        assert len(lines) == len(STATISTICS)
+        assert {line.get_marker() for line in lines} >= set(drawn)
+        assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines)
+
+
 def test_help_imports_no_numpy():
     script = (
         "import sys\nfrom qlab.cli import main\n"
