@@ -66,9 +66,7 @@ class ClockParameters:
         What goes wrong with the reference or on a fibre, and when.
     """
 
-    reference: OscillatorParameters = field(
-        default=OscillatorParameters.preset("5071a-hp")
-    )
+    reference: OscillatorParameters = field(default=OscillatorParameters.preset("5071a-hp"))
     reference_temperature: TemperatureParameters = field(default=TemperatureParameters())
     sites: tuple[SiteParameters, ...] = field(default=(SiteParameters(),))
     faults: tuple[Fault, ...] = ()
