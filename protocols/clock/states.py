@@ -107,8 +107,8 @@ _TEXTS = {
     Reason.REFERENCE_BACK: "the reference is back within the holdover's bound and is watched",
     Reason.REFERENCE_CONSISTENT: "the reference has stayed consistent with the holdover",
     Reason.REFERENCE_INCONSISTENT: (
-        "the reference is back but beyond the holdover's bound: refused until an operator "
-        "accepts it"
+        "the reference is back but beyond the holdover's bound: refused; to accept it start "
+        "the run again, or set accept_after_readings"
     ),
     Reason.REFERENCE_MOVED_WHILE_WATCHED: "the reference moved while it was watched",
     Reason.REFERENCE_LOST_WHILE_WATCHED: "the reference was lost while it was watched",

@@ -25,6 +25,7 @@ __all__ = ["Allowed", "Site"]
 
 _PATIENT_S, _HURRIED = 2.5, 1.25  # periods that a reading may take
 _NEAR_WRAP_S = 2e-6
+_APART_S = 20e-9  # which of two pulses comes first can be told from here on
 _DOUBTED = 3  # questions without an answer after which a clock counts as unwell
 
 
@@ -101,6 +102,8 @@ class Site:
         self._calibrated = min((date for date in dates if date is not None), default=None)
         self._confirmed, self._healthy = True, True
         self._silent: set[IntervalCounter] = set()
+        self._turned: set[IntervalCounter] = set()  # those that start with the other pulse
+        self._warned = False
         self._asking = Asking(options.status_every)
         self._has_sensor = hasattr(type(local), "temperature_c")
         self._within_s = _PATIENT_S * options.period_s
@@ -113,7 +116,7 @@ class Site:
         for counter in self.counters:
             self._choose_time_base(counter)
             fix_levels(counter, (1, 2), self._options.level_v)
-            counter.prepare_intervals(1, 2, self._within_s)
+            self._prepare(counter)
         if self._phase_counter is not None:
             self._choose_time_base(self._phase_counter)
             fix_levels(self._phase_counter, (1, 2), self._options.carrier_level_v)
@@ -178,6 +181,7 @@ class Site:
         self._steer(decision)
         self._remember(decision, intervals, x_s, moved_s, temperature_c, quality)
         self._hurry(decision.state, intervals)
+        self._turn(intervals)
         return now_ns
 
     def _ask(self) -> None:
@@ -202,14 +206,40 @@ class Site:
             wanted_s = _HURRIED
             for interval_s in intervals:
                 if not math.isnan(interval_s) and (
-                    not _NEAR_WRAP_S < interval_s < 0.1 * self._options.period_s
+                    not _NEAR_WRAP_S < abs(interval_s) < 0.1 * self._options.period_s
                 ):
                     wanted_s = _PATIENT_S  # the next may be as long as a period
         wanted_s *= self._options.period_s
         if wanted_s != self._within_s:
             self._within_s = wanted_s
             for counter in self.counters:
-                self._tried("the counter", lambda c=counter: c.prepare_intervals(1, 2, wanted_s))
+                self._tried("the counter", lambda c=counter: self._prepare(c))
+
+    def _prepare(self, counter: IntervalCounter) -> None:
+        inputs = (2, 1) if counter in self._turned else (1, 2)
+        counter.prepare_intervals(*inputs, self._within_s)
+
+    def _turn(self, intervals: list[float]) -> None:
+        """Let a counter start with the pulse that comes first, lest it miss every second one."""
+        period_s = self._options.period_s
+        for counter, interval_s in zip(self.counters, intervals, strict=True):
+            ahead_s = period_s - abs(interval_s)
+            if not ahead_s < 0.1 * period_s:  # also where there is no interval
+                continue
+            if ahead_s > _APART_S:
+                self._turned ^= {counter}
+                self._ctx.note(
+                    f"{self.name}: the pulse that should stop the counter comes first, by "
+                    f"{ahead_s * 1e9:.0f} ns: from now on it starts it"
+                )
+                self._tried("the counter", lambda c=counter: self._prepare(c))
+            elif not self._warned:
+                self._warned = True
+                self._ctx.note(
+                    f"{self.name}: both pulses reach a counter at once, so that one often stops "
+                    "the next interval and every second pulse is lost: lengthen the cable to "
+                    "input 2 by some metres, and enter it in the delays"
+                )
 
     def _interval(self, counter: IntervalCounter) -> float:
         found = float(self._tried("the counter", counter.interval_s, math.nan))
@@ -219,7 +249,7 @@ class Site:
             self._silent.add(counter)
             if self._can_check(counter):
                 self._tried("the counter's time base", counter.check_reference)  # type: ignore[attr-defined]  # where it has one
-        return found
+        return -found if counter in self._turned else found
 
     def _phase(self, intervals: list[float]) -> float | None:
         """Return local - reference; None where something is missing."""

@@ -22,11 +22,11 @@ def device(name, kind, **more):
 #: What happens; readings that may still claim the lock while that is untrue; what is on record.
 CASES = {
     "the reference steps": (plant("step", 1e-6), 2, "has left its course"),
-    "it steps on one fibre": (plant("step", -1e-6, site=0), 2, "refused until an operator"),
+    "it steps on one fibre": (plant("step", -1e-6, site=0), 2, "start the run again"),
     "it drifts": (plant("drift", 1e-9), 9, "has left its course"),
     "it vanishes": (plant("vanish", for_s=30.0), 2, "three readings in a row are missing"),
     "it comes back wrong": (
-        plant("vanish", 2e-6, for_s=30.0), 2, "refused until an operator accepts it"
+        plant("vanish", 2e-6, for_s=30.0), 2, "set accept_after_readings"
     ),
     "an outlier": (
         {"faults": [

@@ -98,6 +98,30 @@ def test_the_picture(warm_start, tmp_path):
     assert np.abs(steering.lines[0].get_ydata()).max() < 1e-9
 
 
+def test_a_counter_starts_with_the_pulse_that_comes_first(tmp_path):
+    """A clock that cannot place its pulse, and whose cable is longer than the reference's.
+
+    The pulses cross on the way to the lock. Without turning the counter every second pulse
+    would be lost from then on: 176 readings of 300.
+    """
+    swaps = [
+        ("{ length_km = 50.0, exposed_km = 0.5 }", "{ length_km = 0.01, exposed_km = 0.0 }"),
+        ("value_s = 244.836e-6", "value_s = -51e-9"),
+        ("reading_s = 100e-12", "reading_s = 100e-12\nplace_above_s = 1.0"),
+    ]
+    run = run_clock(tmp_path / "run.h5", 300.0, swaps=swaps)
+    log, locked = run.logs[0], run.locked()
+    assert log.size > 280
+    assert np.count_nonzero(locked) > 100
+    # As it is read, the local pulse is to come 51 ns after the delivered one.
+    true_s = run.phase_s(run.times_ns()) + run.plant.sites[0].fibre.forward_s + 51e-9
+    assert np.all(np.abs(true_s[locked]) < 5e-9)
+    assert np.all(np.abs(log["interval"][locked] + 51e-9) < 5e-9)
+    assert np.count_nonzero(["from now on it starts it" in note for note in run.notes]) == 1
+    assert any("lengthen the cable to input 2" in note for note in run.notes)
+    assert replay_run(run.path).matched
+
+
 def test_a_far_pulse_is_placed_once(tmp_path):
     late = ('local = { preset = "fs725" }', 'local = { preset = "fs725" }\npulses_late_s = 0.3')
     run = run_clock(tmp_path / "run.h5", 300.0, swaps=[late])
