@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qlab.cli.numbers import POSITIVE
 from qlab.cli.output import columns, emit, json_option
 from qlab.errors import UsageError
 
@@ -24,7 +25,6 @@ __all__ = ["predict"]
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _WORDS = ("h0", "h-1", "h-2", "pm", "ageing")
 _HOLDOVER_S = (10, 100, 1_000, 10_000, 86_400)
-_ABOVE = click.FloatRange(min=0.0, min_open=True)
 _NOISY = 0.7  # part of what is read of the reference, from which on its readings are to blame
 
 
@@ -98,11 +98,11 @@ def _gains(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     help="Clock that it follows, in the same way; 5071a-hp if not given.",
 )  # fmt: skip
 @click.option(
-    "--noise", type=_ABOVE, default=100e-12, metavar="S",
+    "--noise", type=POSITIVE, default=100e-12, metavar="S",
     help="White noise of a reading, link and counter, rms; 100e-12 if not given.",
 )  # fmt: skip
 @click.option(
-    "--interval", type=_ABOVE, default=1.0, metavar="S", help="Between readings; 1 if not given."
+    "--interval", type=POSITIVE, default=1.0, metavar="S", help="Between readings; 1 if not given."
 )
 @click.option(
     "--dead", type=click.FloatRange(0.0, 1.0), default=1.0, metavar="PART",
@@ -117,7 +117,7 @@ def _gains(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     help="Of a design of your own; the best ones if not given.",
 )  # fmt: skip
 @click.option(
-    "--short-ratio", type=_ABOVE, default=1.5, metavar="RATIO",
+    "--short-ratio", type=POSITIVE, default=1.5, metavar="RATIO",
     help="What may be lost at 1, 2 and 5 intervals; 1.5 if not given.",
 )  # fmt: skip
 @click.option(

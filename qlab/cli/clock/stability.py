@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qlab.cli.numbers import POSITIVE
 from qlab.cli.output import emit, json_option
 from qlab.cli.progress import run_progress
 from qlab.errors import UsageError, printable
@@ -60,7 +61,7 @@ def _taus(ctx: click.Context, param: click.Parameter, value: str) -> Taus:
     help="Phase in seconds (the default) or fractional frequency.",
 )
 @click.option(
-    "--rate", "rate_hz", type=click.FloatRange(min=0.0, min_open=True), metavar="HZ",
+    "--rate", "rate_hz", type=POSITIVE, metavar="HZ",
     help="Readings a second; 1 if neither this nor the file says.",
 )  # fmt: skip
 @click.option(
@@ -73,7 +74,7 @@ def _taus(ctx: click.Context, param: click.Parameter, value: str) -> Taus:
 )  # fmt: skip
 @click.option("--dataset", metavar="NAME", help="Which readings of a run file.")
 @click.option(
-    "--nominal", "nominal_hz", type=click.FloatRange(min=0.0, min_open=True), metavar="HZ",
+    "--nominal", "nominal_hz", type=POSITIVE, metavar="HZ",
     help="Readings are frequencies in Hz, meant to be this one.",
 )  # fmt: skip
 @click.option(
@@ -94,7 +95,7 @@ def _taus(ctx: click.Context, param: click.Parameter, value: str) -> Taus:
     default=0.683, metavar="P", help="Of the limits; 0.683 if not given.",
 )  # fmt: skip
 @click.option(
-    "--outliers", type=click.FloatRange(min=0.0, min_open=True), metavar="SIGMA",
+    "--outliers", type=POSITIVE, metavar="SIGMA",
     help="Mask readings that lie farther than this from their neighbours; 7 is a good value.",
 )  # fmt: skip
 @click.option(

@@ -12,7 +12,6 @@ def summary(results: Mapping[str, Any]) -> str:
     """Return the summary of a run, a few aligned lines and a table."""
     if "error" in results:
         return f"no results: {results['error']}"
-    sigma = "not known" if results["sigma_hz"] is None else f"{results['sigma_hz']:.3f} Hz"
     promise = "every slip of one is found" if results["slips_guaranteed"] else "NO GUARANTEE"
     slips = ", ".join(f"{s['cycles']:+d} at gate {s['gate']}" for s in results["slips"][:6])
     more = len(results["slips"]) - 6
@@ -21,7 +20,7 @@ def summary(results: Mapping[str, Any]) -> str:
         ("gates", f"{results['gates']:,} of {results['gate_s']:g} s"),
         ("uptime", f"{results['uptime']:.4%}{_losses(results)}"),
         ("slips", (slips or "none") + (f" and {more} more" if more > 0 else "")),
-        ("counters differ by", f"{sigma} rms: {promise}"),
+        ("counters differ by", f"{_sigma(results)}: {promise}"),
         ("not detectable", results["undetectable"]),
     ]
     if results["mean_offset"] is not None:
@@ -37,6 +36,12 @@ def summary(results: Mapping[str, Any]) -> str:
             for tau, dev in zip(delivered["tau"], delivered["dev"], strict=True)
         ]
     return "\n".join(lines)
+
+
+def _sigma(results: Mapping[str, Any]) -> str:
+    if results["sigma_hz"] is None:
+        return "what a hundred good gates would tell"
+    return f"{results['sigma_hz']:.3f} Hz rms"
 
 
 def _losses(results: Mapping[str, Any]) -> str:

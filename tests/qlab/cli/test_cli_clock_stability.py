@@ -210,6 +210,8 @@ def test_what_is_asked_wrongly(stability, phase, tmp_path):
         ((phase, "--stat", "sdev"), "there is no statistic 'sdev'"),
         ((phase, "--stat", ","), "no statistic is named"),
         ((phase, "--taus", "sometimes"), "is not octave, decade, all"),
+        ((phase, "--rate", "nan"), "no finite number"),
+        ((phase, "--nominal", "inf"), "no finite number"),
         ((phase, "--taus", "1,1e5"), "longer than the data allow"),
         ((phase, "--rate", "0"), "--rate"),
         ((phase, "--column", "0"), "--column"),

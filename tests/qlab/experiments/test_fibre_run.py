@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from qlab.errors import StationError, UsageError
+from qlab.experiments.interface import summary
 from qlab.plots import plot_run
 from qlab.replay import reanalyse_run, replay_run
 from qlab.runfile.reader import RunFile
@@ -186,3 +187,13 @@ def test_from_the_command_line(tmp_path):
     )
     assert "uptime" in shown.stdout
     assert "not detectable" in shown.stdout
+
+
+def test_a_run_too_short_for_a_guarantee_says_so():
+    results = {
+        "gates": 60, "gate_s": 1.0, "uptime": 1.0, "losses": [], "slips": [], "sigma_hz": None,
+        "slips_guaranteed": False, "undetectable": "", "mean_offset": None,
+        "stability": {"delivered": {"mdev": None}, "fibre": {"mdev": None}},
+    }  # fmt: skip
+    said = summary("fibre")(results)
+    assert "counters differ by  what a hundred good gates would tell: NO GUARANTEE" in said
