@@ -1,11 +1,21 @@
+"""Two honest parties: the same key or the same reason for none."""
+
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import pytest
-from bb84_bench import SOURCE, Link, Pads, bench_channel, bench_setup, make_link
+from bb84_bench import SOURCE, Link, bench_channel, bench_setup, make_link
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from party_wire import (
+    BENCH,
+    Wire,
+    authenticated_link,
+    opened,
+    ready_link,
+    run,
+    small_link,
+)
 
 from protocols.bb84.alice import Alice
 from protocols.bb84.bob import Bob
@@ -16,34 +26,9 @@ from protocols.bb84.settings import AliceSettings
 from protocols.bb84.sifting import Detections
 from protocols.distillation import messages as m
 from protocols.distillation.block import count_errors
-from protocols.distillation.codec import Bits, Message
 from protocols.distillation.local import distil
-from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE, Party
+from protocols.distillation.party import ALICE_TO_BOB, BOB_TO_ALICE
 from protocols.errors import AbortedError, InsecureError, MessageError, ParameterError
-
-BENCH = bench_setup(bench_channel(), 40_000_000)
-
-
-def small_link(seed: int = 1, **changes: float) -> Link:
-    """Return a strong short link whose block is too small for the bench's key."""
-    channel = replace(bench_channel(), transmittance=0.5, **changes)
-    return make_link(BENCH, channel, 40_000, blocks=2, seed=seed)
-
-
-def run(link: Link) -> list[tuple[str, bytes]]:
-    sent: list[tuple[str, bytes]] = []
-    distil(
-        link.alice,
-        link.bob,
-        link.entropy_alice,
-        link.entropy_bob,
-        lambda direction, data: sent.append((direction, data)),
-    )
-    return sent
-
-
-def opened(packet: bytes) -> Message:
-    return CODEC.decode(CODEC.unwrap(packet).body)
 
 
 @pytest.fixture(scope="module", params=["cascade", "ldpc-64k"])
@@ -196,201 +181,6 @@ def test_nearly_nothing_detected_ends_with_a_reason(slots: int) -> None:
             _ = party.key
 
 
-class Wire:
-    """Runs two parties by hand, so that a test can change one packet."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self.waiting: list[tuple[Party, bytes]] = []
-        link.alice.start(link.entropy_alice)
-        self.post(link.alice, link.bob.start(link.entropy_bob))
-
-    def post(self, to: Party, packets: list[bytes]) -> None:
-        self.waiting.extend((to, packet) for packet in packets)
-
-    def until(self, kind: type[Message]) -> tuple[Party, bytes]:
-        """Deliver packets up to the first of `kind`, which is held back."""
-        while True:
-            to, packet = self.waiting.pop(0)
-            if isinstance(opened(packet), kind):
-                return to, packet
-            self.deliver(to, packet)
-
-    def deliver(self, to: Party, packet: bytes) -> None:
-        link = self.link
-        if to is link.alice:
-            self.post(link.bob, link.alice.receive(packet, link.entropy_alice))
-        else:
-            self.post(link.alice, link.bob.receive(packet, link.entropy_bob))
-
-    def rest(self) -> None:
-        while self.waiting:
-            self.deliver(*self.waiting.pop(0))
-
-
-def changed(packet: bytes, **fields: object) -> bytes:
-    """Return the packet with other fields."""
-    found = CODEC.unwrap(packet)
-    message = msgspec.structs.replace(CODEC.decode(found.body), **fields)
-    return CODEC.wrap(found.sequence, CODEC.encode(message), found.tag)
-
-
-KINDS = [
-    Announcement,
-    Disclosure,
-    TestReply,
-    m.ReconciliationStart,
-    m.ReconciliationQuestion,
-    m.ReconciliationAnswer,
-    m.ReconciliationEnd,
-    m.VerificationTag,
-    m.VerificationOutcome,
-    m.Amplification,
-]
-
-
-def assert_aborted(party: Party, packet: bytes, link: Link) -> None:
-    for _ in range(2):
-        with pytest.raises(AbortedError):
-            party.receive(packet, link.entropy_alice)
-    assert not party.finished and party.key_state == "none"
-    with pytest.raises(MessageError):
-        _ = party.result
-    with pytest.raises(InsecureError):
-        _ = party.key
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_repeated_message_aborts(kind: type[Message]) -> None:
-    wire = Wire(small_link())
-    to, packet = wire.until(kind)
-    wire.deliver(to, packet)
-    with pytest.raises(MessageError):
-        to.receive(packet, wire.link.entropy_alice)
-    with pytest.raises(AbortedError):
-        to.receive(packet, wire.link.entropy_alice)
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_lost_message_aborts(kind: type[Message]) -> None:
-    """Its successor in the same direction has the wrong number or type."""
-    wire = Wire(small_link())
-    to, packet = wire.until(kind)
-    found = CODEC.unwrap(packet)
-    with pytest.raises(MessageError):
-        to.receive(CODEC.wrap(found.sequence + 1, found.body), wire.link.entropy_alice)
-    assert_aborted(to, packet, wire.link)
-
-
-@pytest.mark.parametrize("due", KINDS, ids=lambda kind: kind.__name__)
-def test_a_message_of_another_kind_aborts(due: type[Message]) -> None:
-    wire = Wire(small_link())
-    to, packet = wire.until(due)
-    foreign = m.Confirmation() if due is not m.Confirmation else m.ReconciliationEnd()
-    body = CODEC.encode(foreign)
-    with pytest.raises(MessageError, match="not what is due"):
-        to.receive(CODEC.wrap(CODEC.unwrap(packet).sequence, body), wire.link.entropy_alice)
-    assert_aborted(to, packet, wire.link)
-
-
-@pytest.mark.parametrize("due", KINDS, ids=lambda kind: kind.__name__)
-def test_a_tag_that_nobody_expects_aborts(due: type[Message]) -> None:
-    wire = Wire(small_link())
-    to, packet = wire.until(due)
-    found = CODEC.unwrap(packet)
-    with pytest.raises(MessageError, match="tag where none is due"):
-        to.receive(CODEC.wrap(found.sequence, found.body, bytes(16)), wire.link.entropy_alice)
-    assert_aborted(to, packet, wire.link)
-
-
-def shorter(bits: Bits) -> Bits:
-    return Bits.of(bits.array()[1:])
-
-
-def flip(bits: Bits) -> Bits:
-    array = bits.array()
-    array[0] ^= 1
-    return Bits.of(array)
-
-
-NONE = Bits(0, b"")
-WRONG = [
-    (Announcement, lambda x: {"patterns": x.patterns[:0], "basis": NONE}),
-    (Disclosure, lambda x: {"basis": shorter(x.basis)}),
-    (Disclosure, lambda x: {"basis": flip(x.basis)}),
-    (Disclosure, lambda x: {"intensity": (shorter(x.intensity[0]),)}),
-    (Disclosure, lambda x: {"intensity": ()}),
-    (Disclosure, lambda x: {"intensity": x.intensity * 2}),
-    (Disclosure, lambda x: {"test_bits": shorter(x.test_bits)}),
-    (TestReply, lambda x: {"test_bits": shorter(x.test_bits)}),
-    (m.ReconciliationStart, lambda x: {"size": x.size + 1}),
-    (m.ReconciliationStart, lambda x: {"method": "none"}),
-    (m.ReconciliationStart, lambda x: {"errors": x.errors + 1}),
-    (m.ReconciliationStart, lambda x: {"errors": x.sample + 1}),
-    (m.ReconciliationQuestion, lambda x: {"data": b""}),
-    (m.ReconciliationAnswer, lambda x: {"data": x.data[1:]}),
-    (m.VerificationTag, lambda x: {"tag": x.tag[1:]}),
-    (m.VerificationOutcome, lambda x: {"errors": x.errors[1:]}),
-    (m.VerificationOutcome, lambda x: {"errors": (10**9, 0)}),
-    (m.Amplification, lambda x: {"length": 7}),
-]
-
-
-@pytest.mark.parametrize(("kind", "change"), WRONG)
-def test_a_contradicting_message_aborts(kind: type[Message], change) -> None:
-    wire = Wire(small_link())
-    to, packet = wire.until(kind)
-    link = wire.link
-    with pytest.raises(MessageError):
-        answers = to.receive(changed(packet, **change(opened(packet))), link.entropy_alice)
-        # A flipped basis only shows when the other party's lists no longer match.
-        other = link.alice if to is link.bob else link.bob
-        for answer in answers:
-            other.receive(answer, link.entropy_alice)
-    assert not (link.alice.finished and link.bob.finished)
-
-
-def test_a_changed_tag_fails_verification() -> None:
-    wire = Wire(small_link())
-    to, packet = wire.until(m.VerificationTag)
-    tag = opened(packet).tag  # type: ignore[attr-defined]  # of a VerificationTag
-    wire.deliver(to, changed(packet, tag=bytes(len(tag))))
-    wire.rest()
-    for party in (wire.link.alice, wire.link.bob):
-        assert party.result.verified is False
-        assert party.result.reason == "verification failed: the parties' keys differ"
-        assert party.result.m_z is None and party.result.qber_z is None
-        with pytest.raises(InsecureError, match="verification failed"):
-            _ = party.key
-
-
-def ready_link() -> Link:
-    channel = replace(bench_channel(), transmittance=0.5, dead_time_s=0.0, jitter_s=0.0)
-    return make_link(bench_setup(channel, 3_000_000, margin=3.0), channel, 3_000_000)
-
-
-def test_another_length_or_seed_than_agreed_aborts_bob() -> None:
-    for change in (
-        lambda x: {"length": x.length - 1},
-        lambda x: {"seed": x.seed[1:]},
-        lambda x: {"seed": x.seed[:-1] + b"\xff"},
-    ):
-        wire = Wire(ready_link())
-        to, packet = wire.until(m.Amplification)
-        message = opened(packet)
-        assert isinstance(message, m.Amplification) and message.length > 0
-        with pytest.raises(MessageError):
-            to.receive(changed(packet, **change(message)), wire.link.entropy_bob)
-        assert to.key_state == "none"
-
-
-def test_alice_alone_can_refuse_the_key() -> None:
-    wire = Wire(ready_link())
-    to, packet = wire.until(m.Amplification)
-    wire.deliver(to, changed(packet, length=0, seed=b""))
-    assert wire.link.bob.result.reason == "Alice gives no key"
-
-
 def test_a_key_is_final_only_where_the_other_holds_it() -> None:
     wire = Wire(ready_link())
     alice, bob = wire.link.alice, wire.link.bob
@@ -413,13 +203,6 @@ def test_a_key_is_final_only_where_the_other_holds_it() -> None:
     assert alice.key == bob.key == bob.pending_key
 
 
-def authenticated_link(seed: int = 1) -> tuple[Link, tuple[Pads, Pads]]:
-    channel = replace(bench_channel(), transmittance=0.5, dead_time_s=0.0, jitter_s=0.0)
-    pads = Pads(), Pads()
-    setup = bench_setup(channel, 1_500_000, margin=1.0)
-    return make_link(setup, channel, 1_500_000, pads=pads, seed=seed), pads
-
-
 def test_seven_tags_are_charged() -> None:
     link, pads = authenticated_link()
     run(link)
@@ -430,24 +213,6 @@ def test_seven_tags_are_charged() -> None:
         assert not any("authenticated by the channel" in text for text in result.assumptions)
     assert link.alice.key == link.bob.key
     assert pads[0].taken == pads[1].taken == {ALICE_TO_BOB: 64, BOB_TO_ALICE: 48}
-
-
-@pytest.mark.parametrize("kind", [*KINDS, m.Confirmation], ids=lambda kind: kind.__name__)
-def test_a_changed_bit_gives_no_key(kind: type[Message]) -> None:
-    """Whatever it is in, a tag notices it, at the end of its phase at the latest."""
-    link, _ = authenticated_link()
-    wire = Wire(link)
-    to, packet = wire.until(kind)
-    found = CODEC.unwrap(packet)
-    body = bytearray(found.body)
-    body[-1] ^= 1  # of bits, counts, seeds and tags alike
-    with pytest.raises(InsecureError):
-        wire.deliver(to, CODEC.wrap(found.sequence, bytes(body), found.tag))
-        wire.rest()
-    for party in (link.alice, link.bob):
-        assert not party.finished and party.key_state != "final"
-    if kind is not m.Confirmation and kind is not m.Amplification:
-        assert link.alice.key_state == link.bob.key_state == "none"
 
 
 END = CODEC.wrap(0, CODEC.encode(m.ReconciliationEnd()))
