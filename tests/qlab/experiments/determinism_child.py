@@ -21,7 +21,7 @@ def station_text() -> str:
     return "\n".join(kept).replace("[bb84]\n", f"[bb84]\n{OPTIONS}")
 
 
-def run(seed: int, path: Path) -> dict[str, object]:
+def run(seed: int, path: Path, *, apart: bool = True) -> dict[str, object]:
     from qlab.keystore import KeyStore
     from qlab.runfile.export import journal_digest
     from qlab.runfile.reader import RunFile
@@ -35,6 +35,7 @@ def run(seed: int, path: Path) -> dict[str, object]:
             path,
             seed=seed,
             key_store=KeyStore(Path(keys)),
+            apart=apart,
         )
     if outcome.error is not None:
         raise outcome.error

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from determinism_child import run
 
 CHILD = Path(__file__).parent / "determinism_child.py"
 
@@ -70,7 +71,7 @@ def test_the_same_seed_gives_the_same_in_other_surroundings(first, second):
 
 
 def test_another_seed_gives_something_else(first, tmp_path):
-    other = child(tmp_path, FIRST, "run", 4, "run.h5")
+    other = run(4, tmp_path / "run.h5", apart=False)
     assert other["digest"] != first[1]["digest"]
     assert other["results"]["n_z"] != first[1]["results"]["n_z"]
 

@@ -319,29 +319,36 @@ def test_too_short(tmp_path):
         run_clock(tmp_path / "run.h5", 1.0)
 
 
-def test_from_the_command_line(tmp_path):
-    command = [sys.executable, "-m", "qlab", "run", "clock", "--seed", "5", "--duration", "60"]
+@pytest.fixture
+def qlab(capsys, tmp_path, monkeypatch):
+    """Run a command line in this process; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
 
-    def qlab(*arguments):
-        return subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments])
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
 
-    done = qlab(*command, "-o", "run.h5", "--json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    return run
+
+
+def test_from_the_command_line(qlab):
+    command = ("run", "clock", "--seed", "5", "--duration", "60")
+    code, out, err = qlab(*command, "-o", "run.h5", "--json")
+    assert code == 0, err
+    found = json.loads(out)
     assert found["schema"] == "qlab.run.clock/1"
     assert found["sites"][0]["state"] == "locked"
-    shown = qlab(*command, "-o", "other.h5")
-    assert "locked: the phase has stayed within the limit" in shown.stdout
-    assert "95 % bound" in shown.stdout
+    _, shown, _ = qlab(*command, "-o", "other.h5")
+    assert "locked: the phase has stayed within the limit" in shown
+    assert "95 % bound" in shown
 
 
 @pytest.mark.parametrize("experiment", ["clock", "fibre", "counter"])
-def test_a_duration_that_is_no_number_is_refused(experiment, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "qlab", "run", experiment, "--duration", "nan"],
-        check=False, cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert (done.returncode, "internal" in done.stderr) == (2, False), done.stderr
+def test_a_duration_that_is_no_number_is_refused(qlab, experiment, tmp_path):
+    code, _, err = qlab("run", experiment, "--duration", "nan")
+    assert (code, "internal" in err) == (2, False), err
     assert not list(tmp_path.iterdir())
 
 

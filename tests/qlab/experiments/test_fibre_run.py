@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib import resources
 
 import numpy as np
 import pytest
 
+from qlab.cli import main
 from qlab.errors import StationError, UsageError
 from qlab.experiments.interface import summary
 from qlab.plots import plot_run
@@ -166,27 +165,18 @@ def test_a_garbled_answer_costs_some_gates_and_many_end_the_run(tmp_path, times,
     )
 
 
-def test_from_the_command_line(tmp_path):
-    command = [sys.executable, "-m", "qlab", "run", "fibre", "--seed", "5", "--duration", "60"]
-    done = subprocess.run(
-        [*command, "-o", str(tmp_path / "run.h5"), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_from_the_command_line(tmp_path, capsys):
+    def qlab(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "fibre", "--seed", "5", "--duration", "60", *arguments])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    found = json.loads(qlab("-o", str(tmp_path / "run.h5"), "--json"))
     assert (found["schema"], found["gates"]) == ("qlab.run.fibre/1", 60)
-    shown = subprocess.run(
-        [*command, "-o", str(tmp_path / "other.h5")],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert "uptime" in shown.stdout
-    assert "not detectable" in shown.stdout
+    shown = qlab("-o", str(tmp_path / "other.h5"))
+    assert "uptime" in shown
+    assert "not detectable" in shown
 
 
 def test_a_run_too_short_for_a_guarantee_says_so():
