@@ -66,15 +66,24 @@ class LinkAsymmetry:
     readings: int
 
     @property
-    def alpha(self) -> float:
-        """Return d_AB/d_BA - 1."""
+    def alpha(self) -> float | None:
+        """Return d_AB/d_BA - 1; none where either delay is not clearly positive."""
+        if not self._has_ratio:
+            return None
         return 2.0 * self.difference_s / (self.round_trip_s - self.difference_s)
 
     @property
-    def alpha_uncertainty(self) -> float:
+    def alpha_uncertainty(self) -> float | None:
         """Return the standard uncertainty of `alpha`; that of the round trip does not count."""
+        if not self._has_ratio:
+            return None
         slope = 2.0 * self.round_trip_s / (self.round_trip_s - self.difference_s) ** 2
         return slope * self.standard_uncertainty_s
+
+    @property
+    def _has_ratio(self) -> bool:
+        shorter_twice_s = self.round_trip_s - abs(self.difference_s)
+        return shorter_twice_s > 5.0 * self.standard_uncertainty_s
 
 
 def calibrate_asymmetry(
@@ -128,10 +137,11 @@ def link_asymmetry(
     """
     differences, trips = [], []
     for each in closures:
-        arrived, returned = centred(each.here, period_s), centred(each.far, period_s)
-        x_s = centred(each.direct, period_s) + direct_ledger.value_s
-        differences.append((arrived - returned) + 2.0 * ledger.value_s - 2.0 * x_s)
-        trips.append(arrived + returned)
+        # Without the clocks' difference, which may be half a period, short delays remain.
+        there_s = centred(each.here - each.direct, period_s)
+        back_s = centred(each.far + each.direct, period_s)
+        differences.append(there_s - back_s + 2.0 * (ledger.value_s - direct_ledger.value_s))
+        trips.append(there_s + back_s)
     difference, variance, count = mean_interval(differences)
     return LinkAsymmetry(
         difference,

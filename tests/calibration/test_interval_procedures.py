@@ -133,3 +133,22 @@ def test_too_few_or_missing_pulses_give_no_asymmetry():
     lost = [Closure(each.here, math.nan, each.direct) for each in read[:6]] + read[6:]
     with pytest.raises(InstrumentFaultError, match="only 4 of 10"):
         link_asymmetry(lost, NONE, NONE, 1.0)
+
+
+@pytest.mark.parametrize("x_s", [0.5, -0.5, 0.5 - 2.4e-4, 0.5 - 2.5e-4, 0.5 + 2.4e-4])
+def test_clocks_half_a_period_apart_give_the_same_asymmetry(x_s):
+    """Noise throws each counter's readings to either side of half a second."""
+    read = closures(2.5e-4, 2.4e-4, x_s - 4e-10, noise_s=1e-9)
+    found = link_asymmetry(read, NONE, NONE, 1.0)
+    assert found.difference_s == pytest.approx(1e-5, abs=5e-9)
+    assert found.round_trip_s == pytest.approx(4.9e-4, abs=5e-9)
+    assert found.standard_uncertainty_s < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("difference_s", "round_trip_s"),
+    [(1e-9, 1e-9), (0.0, 0.0), (2e-9, 1e-9), (-2e-9, 1e-9), (0.0, -1e-9), (0.0, 4e-11)],
+)
+def test_a_way_that_is_not_clearly_positive_has_no_ratio(difference_s, round_trip_s):
+    found = LinkAsymmetry(difference_s, 1e-11, round_trip_s, 100)
+    assert (found.alpha, found.alpha_uncertainty) == (None, None)
