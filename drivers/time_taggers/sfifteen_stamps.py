@@ -5,6 +5,11 @@ which rolls over every 2**28 ns; bit 4 marks a dummy, which is sent so that a
 roll-over without events is not missed; bits 3 to 0 are the levels of lines 4 to
 1 at a leading edge of any of them (pyS15 `read_timestamps_bin`, wiki,
 Timestamp_TDC; see `drivers.time_taggers.sfifteen_tdc1` for these sources).
+
+Blocks of events are promised in order, so a step back in time that is no roll-over
+is refused: in a live stream it means that bytes were lost. The decoder of files
+(`tdc1` among the decoders of time tags) takes events up to 1 us out of order, and
+leaves it to its reader to sort them.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ Bits 31 to 5 of a word are the time in 2 ns, which rolls over every 2**28 ns; bi
 dummy, sent so that a roll-over without events is not missed; bits 3 to 0 are the levels of
 lines 4 to 1 at a leading edge of any of them (pyS15, ``usb_counter_fpga.py``; wiki "TDC1
 Documentation"; Timestamp_TDC); see `levels.RisingLines`.
+
+Recorded streams are slightly out of order: tags up to 1 us late are given as they stand, to be
+sorted by the reader. The driver of the unit, whose blocks are in order, refuses them instead,
+since a step back in a live stream tells of lost bytes.
 """
 
 from __future__ import annotations
